@@ -66,6 +66,8 @@ pub(crate) struct ListenerResource {
     pub routes: Routes,
     /// The version of the update that it came by; none if it is static.
     pub update: Option<Arc<str>>,
+    /// Whether it was counted when it began to warm.
+    pub is_counted: bool,
 }
 
 /// A cluster, ready to be added.

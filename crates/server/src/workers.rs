@@ -1,7 +1,7 @@
 //! The worker threads: one event loop each, nothing shared on the request path.
 
 use std::rc::Rc;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use std::thread::JoinHandle;
 
 use nuncio_contract::clock::SystemClock;
@@ -16,13 +16,17 @@ use nuncio_upstream::ClusterManager;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
 use crate::bootstrap::RunningBeside;
-use crate::listener::{ListenerCommand, ListenerId, OnThread, WorkerListeners};
+use crate::listener::{
+    ChainRoutes, CompiledListener, ListenerCommand, ListenerId, OnThread, WorkerListeners,
+};
 use crate::watchdog::Beat;
 
 /// What the main thread tells a worker.
 pub(crate) enum Command {
     /// A listener comes, changes or goes.
     Listener(ListenerId, ListenerCommand),
+    /// The requests to come of connections that drain on a listener have other routes in these chains.
+    DrainingRoutes(Weak<CompiledListener>, ChainRoutes),
     /// Clusters were published or removed: what is outdated goes, whether there is traffic or not.
     DropOutdatedClusters,
     /// All that was told before is done once this is dropped.
@@ -162,6 +166,9 @@ async fn work(start: Start, mut commands: UnboundedReceiver<Command>) {
     while let Some(command) = commands.recv().await {
         match command {
             Command::Listener(id, command) => listeners.act(id, command),
+            Command::DrainingRoutes(listener, routes) => {
+                listeners.set_draining_routes(&listener, &routes);
+            }
             Command::DropOutdatedClusters => worker.clusters.drop_outdated(),
             Command::Settle(done) => drop(done),
             Command::Pass(shared) => drop(shared),

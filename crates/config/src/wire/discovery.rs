@@ -9,8 +9,9 @@ use std::time::Duration;
 
 use super::reader::{Reader, Wire};
 use super::writer::Writer;
-use super::{DEPTH, Unknown, tell, wellknown};
+use super::{Broken, DEPTH, Unknown, tell, wellknown};
 use crate::diagnostic::Diagnostics;
+use crate::span::Span;
 use crate::tree::{Any, LONGEST_DURATION_SECONDS, NANOS_PER_SECOND, Value};
 
 /// A state-of-the-world request.
@@ -230,7 +231,14 @@ pub fn open(raw: &RawAny, unknown: &mut Vec<String>, found: &mut Diagnostics) ->
         Ok(_) => None,
         Err(broken) => {
             let name = raw.type_url.rsplit('/').next().unwrap_or_default();
-            tell(broken, name, found);
+            match broken {
+                Broken::Format(why) => {
+                    let text = format!("no message `{name}`: {why}");
+                    let envoy = format!("Unable to unpack as {name}: {why}");
+                    found.error(Span::NONE, text).envoy(envoy);
+                }
+                broken => tell(broken, name, found),
+            }
             None
         }
     }

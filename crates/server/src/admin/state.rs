@@ -179,6 +179,8 @@ pub struct DynamicListener {
     pub name: String,
     /// What runs.
     pub active: Option<DynamicConfig>,
+    /// What warms.
+    pub warming: Option<DynamicConfig>,
     /// What drains.
     pub draining: Option<DynamicConfig>,
     /// What was rejected.

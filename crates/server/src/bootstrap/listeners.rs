@@ -53,6 +53,7 @@ pub(crate) fn compile_listener(
         listener: Arc::new(compiled),
         awaited: context.ctx.awaited.split_off(awaited_before),
         routes,
+        is_counted: false,
         update: None,
     })
 }

@@ -25,7 +25,7 @@ use super::directory::Directory;
 use super::inspect::FilterOnThread;
 use super::log::ConnectionLog;
 use super::transport_socket::SocketOnThread;
-use super::{CompiledListener, OnThread, Routes};
+use super::{ChainRoutes, CompiledListener, OnThread, Routes};
 
 /// A listener on one thread.
 pub(super) struct Gate {
@@ -148,6 +148,15 @@ impl Gate {
     pub(super) fn set_routes(&self, routes: &Routes) {
         for (manager, routes) in self.managers().zip(routes.iter()) {
             if let Some(manager) = manager {
+                manager.set_routes(Arc::clone(routes));
+            }
+        }
+    }
+
+    /// The same for some chains.
+    pub(super) fn set_chain_routes(&self, routes: &ChainRoutes) {
+        for (place, routes) in routes.iter() {
+            if let Some(End::Http(manager)) = self.chains.get(*place).map(|chain| &chain.end) {
                 manager.set_routes(Arc::clone(routes));
             }
         }

@@ -44,6 +44,9 @@ pub(crate) use transport_socket::DownstreamSocket;
 /// The route table of each filter chain; an empty one for those without a connection manager.
 pub(crate) type Routes = Arc<[Arc<RouteTable>]>;
 
+/// The route tables of some chains of a listener, with the places of those.
+pub(crate) type ChainRoutes = Arc<[(usize, Arc<RouteTable>)]>;
+
 /// Adds the messages that stand behind an `Any` in listeners, or concern all of them.
 pub(crate) fn support(table: &mut SupportTable) {
     transport_socket::StartTls::support(table);

@@ -1,13 +1,14 @@
 //! The listeners of one worker, and how they change while it runs.
 //!
 //! A listener whose connection manager changes keeps its socket: connections to come get the new one, those
-//! that are open stay with the old one, which drains. New routes reach open connections too, from their next
-//! request on. A listener that goes first accepts what the kernel has queued for it, so that nobody is reset.
+//! that are open stay with the old one, which drains. New routes reach open connections too, those that drain
+//! among them, from their next request on. A listener that goes first accepts what the kernel has queued for it, so that nobody is reset.
 
 use std::cell::RefCell;
 use std::collections::HashMap;
-use std::rc::Rc;
-use std::sync::Arc;
+use std::ptr;
+use std::rc::{Rc, Weak};
+use std::sync::{self, Arc};
 
 use nuncio_contract::clock::Clock;
 use nuncio_http::drain::DrainPolicy;
@@ -18,7 +19,7 @@ use tokio::sync::oneshot;
 use super::accept::accept;
 use super::datagrams::DatagramsOnWorker;
 use super::gate::Gate;
-use super::{CompiledListener, OnThread, Routes, balance, internal, quic};
+use super::{ChainRoutes, CompiledListener, OnThread, Routes, balance, internal, quic};
 
 /// A listener's number, the same on all threads and never given twice.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -55,6 +56,8 @@ pub(crate) struct WorkerListeners {
     drain: DrainPolicy,
     accepting: HashMap<ListenerId, Accepting>,
     datagrams: HashMap<ListenerId, DatagramsOnWorker>,
+    /// Those whose connections drain, as long as they have some.
+    draining: Vec<Weak<Gate>>,
 }
 
 /// How often connections that are cut off may run until they have ended.
@@ -74,6 +77,7 @@ impl WorkerListeners {
             drain,
             accepting: HashMap::new(),
             datagrams: HashMap::new(),
+            draining: Vec::new(),
         }
     }
 
@@ -205,8 +209,22 @@ impl WorkerListeners {
         Rc::new(Gate::new(listener, routes, &self.thread, None, self.drain))
     }
 
+    /// Gives connections that drain on a listener the routes of now.
+    pub(crate) fn set_draining_routes(
+        &self,
+        listener: &sync::Weak<CompiledListener>,
+        routes: &ChainRoutes,
+    ) {
+        let gates = self.draining.iter().filter_map(Weak::upgrade);
+        for gate in gates.filter(|gate| ptr::eq(Arc::as_ptr(&gate.listener), listener.as_ptr())) {
+            gate.set_chain_routes(routes);
+        }
+    }
+
     /// Sees a gate's connections off.
-    fn drain(&self, gate: &Rc<Gate>) {
+    fn drain(&mut self, gate: &Rc<Gate>) {
+        self.draining.retain(|gate| gate.strong_count() > 0);
+        self.draining.push(Rc::downgrade(gate));
         let worker = Rc::clone(&self.thread.worker);
         let over = gate.begin_drain(worker.now());
         let gate = Rc::downgrade(gate);

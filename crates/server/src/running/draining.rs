@@ -1,8 +1,12 @@
-//! Listeners of updates that drain, as `/config_dump` shows them (`draining_state`): as in Envoy until the drain time has
-//! passed, whether they have connections or not, and of several with one name the oldest.
+//! Listeners that drain. Their connections have the routes that come meanwhile, so that these are subscribed to as long.
+//!
+//! `/config_dump` shows those of updates (`draining_state`): as in Envoy until the drain time has passed, whether they
+//! have connections or not, and of several with one name the oldest.
 
 use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
+
+use nuncio_http::connection_manager::{RouteSource, ScopeSource};
 
 use super::listeners::{Listeners, Running};
 use crate::admin::state::{DumpedConfig, DynamicConfig};
@@ -19,14 +23,32 @@ pub(super) struct Draining {
 
 /// A listener that drains, for the count of them: as in Envoy until the drain time has passed, though it has no
 /// connections; with connections as long as it has some.
-pub(super) struct Drains {
+pub(crate) struct Drains {
     listener: Weak<CompiledListener>,
     until: Instant,
+    routes: Vec<RouteSource>,
+    scopes: Vec<ScopeSource>,
+    has_managers: bool,
 }
 
 impl Drains {
-    pub(super) fn is_under_way(&self, now: Instant) -> bool {
+    fn is_under_way(&self, now: Instant) -> bool {
         self.until > now || self.listener.strong_count() > 0
+    }
+
+    /// The listener, if it has connections.
+    pub(crate) fn listener(&self) -> &Weak<CompiledListener> {
+        &self.listener
+    }
+
+    /// Where it has routes from, but for those of scopes.
+    pub(crate) fn routes(&self) -> &[RouteSource] {
+        &self.routes
+    }
+
+    /// Where it has scopes from.
+    pub(crate) fn scopes(&self) -> &[ScopeSource] {
+        &self.scopes
     }
 }
 
@@ -39,9 +61,15 @@ struct Shown {
 impl Draining {
     /// A listener begins to drain.
     pub(super) fn begin(&self, listener: &Arc<CompiledListener>) -> Drains {
+        let managers = || listener.chains.iter().filter_map(|chain| chain.http());
+        let routes = managers().filter_map(|http| http.manager.route_source.as_deref());
+        let scopes = managers().filter_map(|http| http.manager.scope_source.as_deref());
         Drains {
             listener: Arc::downgrade(listener),
             until: Instant::now() + self.time,
+            routes: routes.cloned().collect(),
+            scopes: scopes.cloned().collect(),
+            has_managers: managers().next().is_some(),
         }
     }
 
@@ -82,5 +110,34 @@ impl Listeners {
     /// How long listeners drain.
     pub(crate) fn drain_for(&mut self, time: Duration) {
         self.draining_shown.time = time;
+    }
+
+    /// Those that drain.
+    pub(crate) fn drains(&self) -> impl Iterator<Item = &Drains> {
+        self.draining.iter().chain(&self.draining_chains)
+    }
+
+    /// Whether there are connection managers among those that drain.
+    pub(crate) fn have_draining_managers(&self) -> bool {
+        self.drains().any(|drains| drains.has_managers)
+    }
+
+    /// Forgets those that have drained; whether some that had routes from elsewhere have since this was asked last.
+    pub(crate) fn have_drained(&mut self) -> bool {
+        self.forget_drained();
+        std::mem::take(&mut self.has_drained)
+    }
+
+    pub(super) fn forget_drained(&mut self) {
+        let now = Instant::now();
+        let has_drained = &mut self.has_drained;
+        for draining in [&mut self.draining, &mut self.draining_chains] {
+            draining.retain(|one| {
+                let is_under_way = one.is_under_way(now);
+                let has_sources = !one.routes.is_empty() || !one.scopes.is_empty();
+                *has_drained |= !is_under_way && has_sources;
+                is_under_way
+            });
+        }
     }
 }

@@ -47,7 +47,9 @@ impl All {
                 running.clusters.borrow_mut().warm.push(warm);
                 // Those that are warm at the same time go together: workers look through all clusters each time.
                 tokio::task::yield_now().await;
-                if running.clusters.borrow_mut().promote() {
+                let promoted = running.clusters.borrow_mut().promote();
+                running.has_promoted.notify_one();
+                if promoted {
                     workers.tell(|| Some(Command::DropOutdatedClusters));
                     running.names_other_files.notify_one();
                 }
@@ -71,6 +73,11 @@ impl All {
 }
 
 impl Clusters {
+    /// Whether some that came by updates warm.
+    pub(crate) fn are_warming(&self) -> bool {
+        !self.warming.is_empty()
+    }
+
     fn start_waits(&self) -> bool {
         self.warming.values().any(|one| one.start_waits)
     }
@@ -245,56 +252,103 @@ impl Listeners {
 
     /// Those that came by updates, and what was rejected of the last one.
     pub(crate) fn dump(&self) -> (Vec<DynamicListener>, Vec<RejectedConfig>) {
-        let mut dumped: Vec<_> = self
-            .running
-            .iter()
-            .filter_map(|running| {
-                let version = Arc::clone(running.resource.update.as_ref()?);
-                Some(DynamicListener {
-                    name: running.name().to_string(),
-                    active: Some(DynamicConfig {
-                        version,
-                        config: DumpedConfig {
-                            message: Arc::clone(&running.resource.version.message),
-                            last_updated: running.updated,
-                        },
-                    }),
-                    draining: None,
-                    rejected: None,
-                })
-            })
-            .collect();
-        for (name, config) in self.draining_shown.now() {
-            let draining = Some(config.clone());
-            match dumped.iter_mut().find(|listener| listener.name == name) {
-                Some(listener) => listener.draining = draining,
-                None => dumped.push(DynamicListener {
+        let mut dumped: Vec<DynamicListener> = Vec::new();
+        let mut of = |name: &str, note: &dyn Fn(&mut DynamicListener)| match dumped
+            .iter_mut()
+            .find(|listener| listener.name == name)
+        {
+            Some(listener) => note(listener),
+            None => {
+                let mut listener = DynamicListener {
                     name: name.to_owned(),
                     active: None,
-                    draining,
+                    warming: None,
+                    draining: None,
                     rejected: None,
-                }),
+                };
+                note(&mut listener);
+                dumped.push(listener);
             }
+        };
+        for running in &self.running {
+            let config = dumped_listener(&running.resource, running.updated);
+            if config.is_some() {
+                of(running.name(), &|one| one.active.clone_from(&config));
+            }
+        }
+        for (name, config) in &self.warming_shown {
+            of(name, &|one| one.warming = Some(config.clone()));
+        }
+        for (name, config) in self.draining_shown.now() {
+            of(name, &|one| one.draining = Some(config.clone()));
         }
         for rejected in &self.rejected {
             let Some(name) = &rejected.name else { continue };
-            let error = rejected_config(rejected, true);
-            match dumped.iter_mut().find(|listener| listener.name == *name) {
-                Some(listener) => listener.rejected = Some(error),
-                None => dumped.push(DynamicListener {
-                    name: name.clone(),
-                    active: None,
-                    draining: None,
-                    rejected: Some(error),
-                }),
-            }
+            of(name, &|one| {
+                one.rejected = Some(rejected_config(rejected, true));
+            });
         }
         let overall = self.rejected.iter();
-        (
-            dumped,
-            overall.map(|one| rejected_config(one, false)).collect(),
-        )
+        let overall = overall.map(|one| rejected_config(one, false)).collect();
+        (dumped, overall)
     }
+
+    /// Counts listeners that begin to warm, and marks them.
+    pub(crate) fn count_cold(&self, cold: &mut [ListenerResource]) {
+        for one in cold {
+            one.is_counted = true;
+            let name = &one.listener.name;
+            let running = self.find(name);
+            let is_known =
+                running.is_some() || self.warming_shown.iter().any(|(shown, _)| shown == name);
+            match is_known {
+                true => self.stats.listener_modified.inc(),
+                false => self.stats.listener_added.inc(),
+            }
+            let version = running.map(|running| &running.resource.version);
+            if version.is_some_and(|old| old.differs_in_chains_alone(&one.version)) {
+                self.stats.listener_in_place_updated.inc();
+            }
+        }
+    }
+
+    /// Has those shown that warm.
+    pub(crate) fn show_warming<'w>(&mut self, warming: impl Iterator<Item = &'w ListenerResource>) {
+        let now = SystemTime::now();
+        let former = std::mem::take(&mut self.warming_shown);
+        let shown = warming.filter_map(|one| {
+            let mut config = dumped_listener(one, now)?;
+            let is_it = |(_, shown): &&(String, DynamicConfig)| {
+                Arc::ptr_eq(&shown.config.message, &config.config.message)
+            };
+            if let Some((_, shown)) = former.iter().find(is_it) {
+                config = shown.clone();
+            } else if let Some(running) = self.find(&one.listener.name)
+                && let Some(update) = &running.resource.update
+                && running
+                    .resource
+                    .version
+                    .differs_in_chains_alone(&one.version)
+            {
+                // Envoy goes on with the version of the listener that it changes.
+                config.version = Arc::clone(update);
+            }
+            Some((one.listener.name.clone(), config))
+        });
+        self.warming_shown = shown.collect();
+        let count = u64::try_from(self.warming_shown.len()).unwrap_or(0);
+        self.stats.total_listeners_warming.set(count);
+    }
+}
+
+fn dumped_listener(one: &ListenerResource, last_updated: SystemTime) -> Option<DynamicConfig> {
+    Some(DynamicConfig {
+        version: Arc::clone(one.update.as_ref()?),
+        config: DumpedConfig {
+            message: Arc::clone(&one.version.message),
+            last_updated,
+        },
+    })
 }
 
 fn rejected_config(one: &Rejected, has_time: bool) -> RejectedConfig {

@@ -65,6 +65,8 @@ pub(crate) struct Running {
     pub(crate) extension_configs: RefCell<Option<Vec<DynamicConfig>>>,
     /// The secrets that came by themselves, or are to come.
     pub(crate) secrets: RefCell<Vec<DynamicSecret>>,
+    /// Clusters that have warmed run.
+    pub(crate) has_promoted: Notify,
     /// Other files than before may be named by what runs, because of an update.
     pub(crate) names_other_files: Notify,
     tree: RefCell<Arc<Message>>,
@@ -90,6 +92,7 @@ impl Running {
             unready: RefCell::default(),
             extension_configs: RefCell::default(),
             secrets: RefCell::default(),
+            has_promoted: Notify::new(),
             names_other_files: Notify::new(),
             tree: RefCell::new(tree),
             lines: RefCell::new(lines),

@@ -371,10 +371,14 @@ impl AdminState for ServerState {
         });
         let dynamic = self.dynamic_dump();
         let of_updates = dynamic.listeners.iter();
-        let of_updates = of_updates.filter_map(|listener| listener.active.as_ref());
+        let of_updates = of_updates.flat_map(|listener| {
+            [&listener.active, &listener.warming, &listener.draining]
+                .into_iter()
+                .flatten()
+        });
         let all = listeners.iter().chain(of_updates.map(|one| &one.config));
         let (mut routes, mut inline_scopes) = (Vec::new(), Vec::new());
-        let mut has_managers = false;
+        let mut has_managers = running.listeners.borrow().have_draining_managers();
         for listener in all {
             let found = RoutesFound::of(&listener.message);
             has_managers |= found.has_managers;

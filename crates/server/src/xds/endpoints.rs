@@ -13,11 +13,12 @@ use nuncio_config::resources::{Response, first_error, unpack};
 use nuncio_config::runtime::RuntimeKeys;
 use nuncio_config::tree::Value;
 use nuncio_config::typed::Ctx;
+use nuncio_contract::config_source::ResourceSource;
 use nuncio_contract::services::LocalFuture;
 use nuncio_contract::stats::groups::ClusterUpdateStats;
 use nuncio_upstream::cluster::{ClusterShared, EdsSource};
 use nuncio_upstream::config::Assignment;
-use nuncio_upstream::discovery::assign;
+use nuncio_upstream::discovery::{assign, assigned_to};
 use tokio::time::Instant;
 
 use super::delivery::{Delivery, Verdict};
@@ -39,9 +40,11 @@ pub(super) struct Endpoints {
     allow_unsupported: bool,
     style: Style,
     runtime: RuntimeKeys,
-    all: RefCell<Vec<OfCluster>>,
+    all: Rc<RefCell<Vec<OfCluster>>>,
     /// Whose turn it is to be looked after.
     next: Cell<usize>,
+    /// How many have an answer that is not told yet.
+    untold: Cell<usize>,
 }
 
 struct OfCluster {
@@ -49,8 +52,13 @@ struct OfCluster {
     subscription: Subscription,
     updates: Arc<ClusterUpdateStats>,
     was_used: Cell<bool>,
+    /// Whether it has ever been told hosts, or none.
+    has_come: Cell<bool>,
     /// When what it has does not hold any more (`endpoint_stale_after`).
     stale_at: Cell<Option<Instant>>,
+    /// The answer to its first hosts, with their version. It is told once the cluster runs, and another one in whose place it
+    /// does has asked for its hosts no more.
+    untold: RefCell<Option<(Box<str>, Verdict)>>,
 }
 
 impl OfCluster {
@@ -82,8 +90,9 @@ impl Endpoints {
             allow_unsupported: around.options.allow_unsupported,
             style: crate::style(around.options),
             runtime: around.runtime.keys.clone(),
-            all: RefCell::default(),
+            all: Rc::default(),
             next: Cell::default(),
+            untold: Cell::default(),
         }
     }
 
@@ -102,12 +111,23 @@ impl Endpoints {
         let (subscription, delivery) =
             Subscription::begin_for_cluster(&self.planes, wanted, &eds.source, (scope, &updates));
         let first = Rc::clone(subscription.first());
+        if matches!(eds.source, ResourceSource::Ads { .. }) {
+            let all = Rc::downgrade(&self.all);
+            let cluster = Arc::downgrade(cluster);
+            subscription.when_timed_out(move || {
+                if let (Some(all), Some(cluster)) = (all.upgrade(), cluster.upgrade()) {
+                    assign_as_before(&all.borrow(), &cluster);
+                }
+            });
+        }
         let one = OfCluster {
             cluster: Arc::downgrade(cluster),
             subscription,
             updates,
             was_used: Cell::default(),
+            has_come: Cell::default(),
             stale_at: Cell::default(),
+            untold: RefCell::default(),
         };
         if let Some(delivery) = delivery {
             self.deliver(&one, delivery);
@@ -146,6 +166,21 @@ impl Endpoints {
         }
     }
 
+    /// Whether some answers are not told yet.
+    pub(super) fn has_untold(&self) -> bool {
+        self.untold.get() > 0
+    }
+
+    /// Tells them.
+    pub(super) fn tell(&self) {
+        self.untold.set(0);
+        for one in self.all.borrow().iter() {
+            if let Some((version, verdict)) = one.untold.take() {
+                one.subscription.tell(&version, &verdict);
+            }
+        }
+    }
+
     /// Looks at files, and at what does not hold any more, so many clusters at a time.
     pub(super) fn look_at_files(&self) {
         let mut all = self.all.borrow_mut();
@@ -173,7 +208,13 @@ impl Endpoints {
         match delivery {
             Ok(response) => {
                 let verdict = self.apply(&cluster, one, &response);
-                one.subscription.answer(&response.version, &verdict);
+                if one.subscription.first().is_done() || !one.subscription.is_told() {
+                    one.subscription.answer(&response.version, &verdict);
+                    return;
+                }
+                one.subscription.note(&response.version, &verdict);
+                one.untold.replace(Some((response.version, verdict)));
+                self.untold.set(self.untold.get() + 1);
             }
             Err(failure) => one.subscription.fail(&failure, self.style),
         }
@@ -196,6 +237,7 @@ impl Endpoints {
         match read? {
             None => one.updates.update_empty.inc(),
             Some(assignment) => {
+                one.has_come.set(true);
                 one.holds_for(assignment.stale_after);
                 let before = cluster.hosts();
                 match assign(cluster, &assignment) {
@@ -248,6 +290,30 @@ impl Endpoints {
         let read = Assignment::read(message, ctx);
         read.map(Some).map_err(|_| first_error(&ctx.diagnostics))
     }
+}
+
+/// Gives a cluster of which the server of everything says nothing what it has said before to others that want the same.
+fn assign_as_before(all: &[OfCluster], cluster: &Arc<ClusterShared>) {
+    let Some(eds) = &cluster.settings.eds else {
+        return;
+    };
+    let wanted = name_of(cluster, eds);
+    let is_it = |one: &&OfCluster| one.cluster.as_ptr() == Arc::as_ptr(cluster);
+    let known = all.iter().filter(|one| one.has_come.get()).rev();
+    let known = known.filter_map(|one| Some((one.cluster.upgrade()?, one.stale_at.get())));
+    let mut others = known.filter(|(other, _)| {
+        let eds = other.settings.eds.as_ref();
+        eds.is_some_and(|eds| {
+            matches!(eds.source, ResourceSource::Ads { .. }) && name_of(other, eds) == wanted
+        })
+    });
+    let (Some((other, stale_at)), Some(one)) = (others.next(), all.iter().find(is_it)) else {
+        return;
+    };
+    assign(cluster, &assigned_to(&other));
+    one.has_come.set(true);
+    one.stale_at.set(stale_at);
+    one.updates.assignment_use_cached.inc();
 }
 
 /// What the hosts of a cluster are called at their source.

@@ -76,15 +76,16 @@ pub(super) fn apply(
     for name in &removed {
         log::info("upstream", &format!("lds: remove listener '{name}'"));
     }
+    let mut put = apart(discovery, put, &removed, &mut outcome);
     let changes_something = !removed.is_empty() || !put.is_empty();
-    let put = apart(discovery, put, &removed, &mut outcome);
+    put.iter_mut().for_each(|made| discovery.attach(made));
     discovery.warming.borrow_mut().forget(&removed);
     let put = discovery.without_cold(put);
     let prepared = prepare(discovery, put, &removed, &mut outcome);
     if changes_something {
         discovery.publish_listeners(prepared);
     }
-    let version = changes_something.then_some(&**bench.version());
+    let version = changes_something.then_some(&*response.version);
     let Outcome { rejected, reasons } = outcome;
     running
         .listeners
@@ -124,11 +125,7 @@ fn make(
             continue;
         }
         drop(listeners);
-        let made = bench.listener(message).map(|mut made| {
-            discovery.attach(&mut made);
-            made
-        });
-        match made {
+        match bench.listener(message) {
             Ok(made) => put.push(made),
             Err(reason) => outcome.reject(name, message, &reason),
         }

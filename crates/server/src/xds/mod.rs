@@ -17,6 +17,7 @@ mod filter_places;
 mod first;
 mod listeners;
 mod on_demand;
+mod origins;
 mod plane;
 mod planes;
 mod rest;
@@ -43,8 +44,8 @@ use std::time::{Duration, SystemTime};
 use nuncio_config::resources::Response;
 use nuncio_contract::config_source::ResourceSource;
 use nuncio_contract::services::WorkerServices;
-use nuncio_contract::stats::Scope;
 use nuncio_contract::stats::groups::{ConfigReloadStats, SubscriptionStats};
+use nuncio_contract::stats::{Scope, TextReadout, WideGauge};
 use tokio::sync::Notify;
 use tokio::time::MissedTickBehavior;
 
@@ -59,6 +60,7 @@ use endpoints::Endpoints;
 use extensions::ExtensionConfigs;
 use file::LOOKS_PER_SECOND;
 use on_demand::OnDemand;
+use plane::Paused;
 use planes::ControlPlanes;
 use routes::RouteConfigs;
 use runtime::RuntimeLayers;
@@ -71,11 +73,21 @@ use workshop::Workshop;
 /// Where updates of listeners count.
 const LISTENER_UPDATES: &str = "listener_manager.lds";
 
+/// So often others run before it is looked whether clusters have warmed whose first hosts are there.
+const TURNS_OF_WARMING: usize = 4;
+
 const CLUSTER: &str = "envoy.config.cluster.v3.Cluster";
 const LISTENER: &str = "envoy.config.listener.v3.Listener";
 const ROUTES: &str = "envoy.config.route.v3.RouteConfiguration";
 const ASSIGNMENT: &str = "envoy.config.endpoint.v3.ClusterLoadAssignment";
 const SECRET: &str = "envoy.extensions.transport_sockets.tls.v3.Secret";
+
+/// What updates of listeners count with.
+type ListenerUpdates = (
+    Scope,
+    Arc<SubscriptionStats>,
+    (Arc<WideGauge>, Arc<TextReadout>),
+);
 
 /// All that comes from elsewhere.
 pub(crate) struct Discovery<'a> {
@@ -99,12 +111,14 @@ pub(crate) struct Discovery<'a> {
     /// How often secrets had come when listeners were compiled.
     secrets_seen: Cell<u64>,
     planes: Rc<ControlPlanes>,
+    /// Held while clusters warm.
+    clusters_warm: RefCell<Option<Paused>>,
     /// Listeners that wait for their routes.
     warming: RefCell<Warming>,
     /// Those of the start that wait.
     starting: RefCell<Vec<ListenerResource>>,
     /// What updates of listeners count with, there before any are asked for.
-    listener_updates: OnceCell<(Scope, Arc<SubscriptionStats>)>,
+    listener_updates: OnceCell<ListenerUpdates>,
     /// The clusters whose subscriptions were looked after last, see [`Running`].
     clusters_seen: Cell<u64>,
     layers: RefCell<RuntimeLayers>,
@@ -170,6 +184,7 @@ impl<'a> Discovery<'a> {
             secrets,
             secrets_seen: Cell::new(0),
             planes,
+            clusters_warm: RefCell::default(),
             warming: RefCell::default(),
             starting: RefCell::default(),
             listener_updates: OnceCell::new(),
@@ -185,7 +200,11 @@ impl<'a> Discovery<'a> {
         if self.sources.listeners.is_some() {
             let scope = self.around.stats.scope(LISTENER_UPDATES);
             let stats = scope.worker_group();
-            let _they_are_new = self.listener_updates.set((scope, stats));
+            let version = (
+                scope.wide_gauge("version"),
+                scope.text_readout("version_text"),
+            );
+            let _they_are_new = self.listener_updates.set((scope, stats, version));
         }
         let Some(source) = &self.sources.clusters else {
             return;
@@ -268,6 +287,7 @@ impl<'a> Discovery<'a> {
                     false
                 }
                 () = self.on_demand_moment() => false,
+                () = self.running.has_promoted.notified() => false,
             };
             if self.running.is_handing_over() {
                 looks.tick().await;
@@ -277,10 +297,24 @@ impl<'a> Discovery<'a> {
             if is_time {
                 self.endpoints.look_at_files();
             }
+            self.tell_of_endpoints().await;
             while self.planes.advance() {
                 self.look();
+                self.tell_of_endpoints().await;
             }
         }
+    }
+
+    /// Tells servers that first hosts have come, once the clusters run that waited for them alone.
+    async fn tell_of_endpoints(&self) {
+        if !self.endpoints.has_untold() {
+            return;
+        }
+        for _ in 0..TURNS_OF_WARMING {
+            tokio::task::yield_now().await;
+        }
+        self.look_for_warmed();
+        self.endpoints.tell();
     }
 
     fn is_idle(&self) -> bool {
@@ -297,6 +331,7 @@ impl<'a> Discovery<'a> {
 
     /// Secrets come first, then clusters, so that listeners and routes find them.
     fn look(&self) {
+        self.look_for_drained();
         self.look_for_runtime();
         self.secrets.look();
         let look = |subscription: &RefCell<Option<Subscription>>| {
@@ -318,8 +353,17 @@ impl<'a> Discovery<'a> {
         self.look_for_extensions();
         self.publish_warm_listeners();
         self.show_unready();
-        self.end_unused_endpoints();
+        self.look_for_warmed();
         self.running.open_channels(&self.around.channels);
+    }
+
+    /// As in Envoy the server of `ads` has the answer to an update of clusters once they have warmed.
+    fn look_for_warmed(&self) {
+        self.end_unused_endpoints();
+        if !self.running.clusters.borrow().are_warming() {
+            let answers = self.clusters_warm.take();
+            drop(answers);
+        }
     }
 
     /// Clusters that went want no hosts any more, though streams may hold them yet.
@@ -346,7 +390,7 @@ impl<'a> Discovery<'a> {
             let _until_all_are_made = self.planes.pause(&[ASSIGNMENT, SECRET]);
             let mut bench = self.workshop.begin(response, &self.running);
             let plan = clusters::plan(self, &mut bench, response, self.min_clusters());
-            let version = Arc::clone(bench.version());
+            let version = Arc::from(&*response.version);
             bench.tell();
             let mut plan = plan?;
             let verdict = plan.tell(self);
@@ -362,6 +406,10 @@ impl<'a> Discovery<'a> {
                 self.secrets.drop_unused();
                 if is_reload {
                     self.count_reload();
+                }
+                let warms = self.running.clusters.borrow().are_warming();
+                if warms && self.workers.get().is_some() && self.clusters_warm.borrow().is_none() {
+                    *self.clusters_warm.borrow_mut() = self.planes.pause_ads(&[CLUSTER]);
                 }
             }
             verdict

@@ -140,6 +140,11 @@ impl ControlPlanes {
         self.all().iter().map(|plane| plane.pause(kinds)).collect()
     }
 
+    /// The same on the one that is asked for everything, if there is one.
+    pub(super) fn pause_ads(&self, kinds: &[&str]) -> Option<Paused> {
+        self.ads.get().map(|plane| plane.pause(kinds))
+    }
+
     /// Goes on to next responses where nothing is in hand; whether there are news.
     pub(super) fn advance(&self) -> bool {
         let mut has_news = false;

@@ -4,8 +4,8 @@
 //! An update changes the tables of all connection managers that use it, or of none; connections stay, and streams end
 //! on the table that they began with.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
-use std::sync::Arc;
+use std::collections::{HashMap, HashSet};
+use std::sync::{Arc, Weak};
 use std::time::SystemTime;
 
 use nuncio_config::resources::Response;
@@ -17,13 +17,14 @@ use nuncio_http::connection_manager::{RouteSource, ScopeSource};
 use nuncio_http::route::RouteTable;
 
 use super::delivery::{Delivery, Verdict};
+use super::origins::{Origin, Tables, origins, scope_sources};
 use super::planes::ControlPlanes;
 use super::subscription::{Subscription, Wanted, millis};
 use super::virtual_hosts::{Hosts, VirtualHosts};
 use super::workshop::Bench;
 use super::{Discovery, ROUTES};
 use crate::admin::state::{DumpedConfig, DynamicConfig};
-use crate::listener::Routes;
+use crate::listener::CompiledListener;
 use crate::log;
 use crate::resource::ListenerResource;
 
@@ -142,31 +143,6 @@ impl RouteConfig {
     }
 }
 
-/// Where a chain has its routes from, if that is elsewhere.
-enum Origin<'r> {
-    Routes(&'r RouteSource),
-    Scopes(&'r ScopeSource),
-}
-
-/// The chains of a listener that have their routes from elsewhere, with their places.
-fn origins(resource: &ListenerResource) -> impl Iterator<Item = (usize, Origin<'_>)> {
-    let chains = resource.listener.chains.iter().enumerate();
-    chains.filter_map(|(place, chain)| {
-        let manager = &chain.http()?.manager;
-        let routes = manager.route_source.as_deref().map(Origin::Routes);
-        let scopes = || manager.scope_source.as_deref().map(Origin::Scopes);
-        Some((place, routes.or_else(scopes)?))
-    })
-}
-
-/// The scopes that a listener has from elsewhere.
-fn scope_sources(resource: &ListenerResource) -> impl Iterator<Item = &ScopeSource> {
-    origins(resource).filter_map(|(_, origin)| match origin {
-        Origin::Scopes(source) => Some(source),
-        Origin::Routes(_) => None,
-    })
-}
-
 impl Discovery<'_> {
     /// Gives a listener that was compiled what its chains have from elsewhere, and subscribes to what nobody has yet, in
     /// Envoy's order.
@@ -178,7 +154,7 @@ impl Discovery<'_> {
 
     fn attach_routes(&self, resource: &mut ListenerResource) {
         let mut tables = resource.routes.to_vec();
-        for (place, origin) in origins(resource) {
+        for (place, origin) in origins(&resource.listener) {
             match &origin {
                 Origin::Routes(source) => self.subscribe_to_routes(source),
                 Origin::Scopes(source) => self.subscribe_to_scopes(source),
@@ -218,9 +194,9 @@ impl Discovery<'_> {
     }
 
     /// Where the routes of a listener come from, those of its scopes too.
-    fn sources(&self, resource: &ListenerResource) -> Vec<RouteSource> {
+    pub(super) fn sources(&self, listener: &CompiledListener) -> Vec<RouteSource> {
         let mut sources = Vec::new();
-        for (_, origin) in origins(resource) {
+        for (_, origin) in origins(listener) {
             match origin {
                 Origin::Routes(source) => sources.push(source.clone()),
                 Origin::Scopes(source) => sources.extend(self.scopes.borrow().routes(source)),
@@ -252,7 +228,7 @@ impl Discovery<'_> {
     /// Whether scopes of a listener, or the routes of some, have not come and are still waited for.
     pub(super) fn awaits_scopes(&self, resource: &ListenerResource) -> bool {
         let scopes = self.scopes.borrow();
-        scope_sources(resource).any(|source| {
+        scope_sources(&resource.listener).any(|source| {
             let routes = scopes.routes(source);
             !scopes.have_come(source) || routes.iter().any(|one| self.is_awaited(one))
         })
@@ -260,7 +236,7 @@ impl Discovery<'_> {
 
     /// The names of the routes of a listener that have not come and are still waited for, those of scopes left out.
     pub(super) fn awaited_routes(&self, resource: &ListenerResource) -> Vec<Box<str>> {
-        let awaited = origins(resource).filter_map(|(_, origin)| match origin {
+        let awaited = origins(&resource.listener).filter_map(|(_, origin)| match origin {
             Origin::Routes(source) => self.is_awaited(source).then(|| source.name.clone()),
             Origin::Scopes(_) => None,
         });
@@ -297,25 +273,16 @@ impl Discovery<'_> {
 
     /// Ends subscriptions that no listener needs any more.
     pub(super) fn drop_unused_routes(&self) {
-        let listeners = self.running.listeners.borrow();
-        let warming = self.warming.borrow();
-        let all = || listeners.resources().chain(warming.resources());
-        let scopes: Vec<_> = all().flat_map(scope_sources).cloned().collect();
+        let scopes = self.all_scope_sources();
         self.scopes.borrow_mut().keep(&scopes);
-        let sources = all().flat_map(|resource| self.sources(resource));
-        let used: HashSet<Key> = sources.map(|source| key(&source)).collect();
-        drop((listeners, warming));
+        let used: HashSet<Key> = self.all_sources().iter().map(key).collect();
         self.drop_routes(&|one| !used.contains(one));
         self.show_routes();
     }
 
     /// Ends the subscriptions to routes of scopes that are gone, unless others have them.
     pub(super) fn drop_routes_of_gone_scopes(&self, gone: &[RouteSource]) {
-        let (listeners, warming) = (self.running.listeners.borrow(), self.warming.borrow());
-        let all = listeners.resources().chain(warming.resources());
-        let sources = all.flat_map(|resource| self.sources(resource));
-        let used: HashSet<Key> = sources.map(|source| key(&source)).collect();
-        drop((listeners, warming));
+        let used: HashSet<Key> = self.all_sources().iter().map(key).collect();
         let gone: HashSet<Key> = gone.iter().map(key).collect();
         self.drop_routes(&|one| gone.contains(one) && !used.contains(one));
     }
@@ -346,13 +313,6 @@ impl Discovery<'_> {
             self.set_routes(tables);
         }
         bench.tell();
-    }
-
-    pub(super) fn set_routes(&self, tables: BTreeMap<String, Routes>) {
-        let mut listeners = self.running.listeners.borrow_mut();
-        for (listener, routes) in tables {
-            listeners.set_routes(&listener, routes, self.workers());
-        }
     }
 
     /// Takes what has come.
@@ -464,7 +424,9 @@ impl Discovery<'_> {
         bench: &mut Bench<'_>,
     ) -> Verdict {
         let warming = self.warming.borrow();
-        let all = warming.resources().flat_map(|one| self.sources(one));
+        let all = warming
+            .resources()
+            .flat_map(|one| self.sources(&one.listener));
         for source in all.filter(|source| key(source) == *key_of_it) {
             bench.routes(&source, message)?;
         }
@@ -477,7 +439,7 @@ impl Discovery<'_> {
         key_of_it: &Key,
         message: &Arc<Message>,
         bench: &mut Bench<'_>,
-    ) -> Result<BTreeMap<String, Routes>, String> {
+    ) -> Result<Tables, String> {
         let is_one = |origin: &Origin<'_>| self.has(origin, key_of_it);
         self.tables_from(&is_one, Some((key_of_it, message)), bench)
     }
@@ -488,21 +450,39 @@ impl Discovery<'_> {
         is_one: &dyn Fn(&Origin<'_>) -> bool,
         instead: Option<(&Key, &Arc<Message>)>,
         bench: &mut Bench<'_>,
-    ) -> Result<BTreeMap<String, Routes>, String> {
-        let mut all = BTreeMap::new();
+    ) -> Result<Tables, String> {
+        let mut all = Tables::default();
         let listeners = self.running.listeners.borrow();
-        for resource in listeners.resources() {
-            let mut tables = resource.routes.to_vec();
-            let mut uses_it = false;
-            for (place, origin) in origins(resource).filter(|(_, origin)| is_one(origin)) {
+        let mut made_for = |listener: &CompiledListener| {
+            let mut made = Vec::new();
+            for (place, origin) in origins(listener).filter(|(_, origin)| is_one(origin)) {
                 let table = self.table(&origin, instead, bench)?;
-                if let (Some(slot), Some(table)) = (tables.get_mut(place), table) {
-                    *slot = Arc::new(table);
-                    uses_it = true;
+                made.extend(table.map(|table| (place, Arc::new(table))));
+            }
+            Ok::<_, String>(made)
+        };
+        for resource in listeners.resources() {
+            let made = made_for(&resource.listener)?;
+            if made.is_empty() {
+                continue;
+            }
+            let mut tables = resource.routes.to_vec();
+            for (place, table) in made {
+                if let Some(slot) = tables.get_mut(place) {
+                    *slot = table;
                 }
             }
-            if uses_it {
-                all.insert(resource.listener.name.clone(), tables.into());
+            let name = resource.listener.name.clone();
+            all.running.insert(name, tables.into());
+        }
+        for drains in listeners.drains() {
+            let listener = drains.listener();
+            let Some(compiled) = listener.upgrade() else {
+                continue;
+            };
+            let made = made_for(&compiled)?;
+            if !made.is_empty() {
+                all.draining.push((Weak::clone(listener), made.into()));
             }
         }
         Ok(all)
@@ -524,7 +504,7 @@ impl Discovery<'_> {
         &self,
         is_one: &dyn Fn(&ScopeSource) -> bool,
         bench: &mut Bench<'_>,
-    ) -> Result<BTreeMap<String, Routes>, String> {
+    ) -> Result<Tables, String> {
         let is_one =
             |origin: &Origin<'_>| matches!(origin, Origin::Scopes(source) if is_one(source));
         self.tables_from(&is_one, None, bench)

@@ -5,7 +5,7 @@
 //! what sources there are. What a file has is there at once; what a server has comes later, or is not waited for any longer when its
 //! `initial_fetch_timeout` has passed ([`Subscription::first`]).
 
-use std::cell::Cell;
+use std::cell::{Cell, OnceCell};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -39,6 +39,8 @@ pub(super) struct Subscription {
     first: Rc<First>,
     /// Rejections that others than the subscriber decided on, and waits that took too long, since this was asked last.
     unasked_failures: Rc<Cell<u64>>,
+    /// What is done when the first ones took too long, before nobody waits any longer.
+    at_timeout: Rc<OnceCell<Box<dyn Fn()>>>,
     /// Keeps all that counts there listed.
     _scope: Scope,
 }
@@ -165,6 +167,7 @@ impl Subscription {
             version_text,
             first: Rc::new(First::awaited()),
             unasked_failures: Rc::default(),
+            at_timeout: Rc::default(),
             _scope: scope,
         };
         if let Some(timeout) = timeout {
@@ -176,6 +179,11 @@ impl Subscription {
     /// Done when the first delivery was answered, or is not waited for any longer.
     pub(super) fn first(&self) -> &Rc<First> {
         &self.first
+    }
+
+    /// Has something done if the first resources take too long, before those who wait go on without them.
+    pub(super) fn when_timed_out(&self, act: impl Fn() + 'static) {
+        let _once = self.at_timeout.set(Box::new(act));
     }
 
     /// Whether what is new comes by itself, so that looking costs nothing.
@@ -266,8 +274,14 @@ impl Subscription {
         self.first.done();
     }
 
-    /// Counts what came of a delivery, and says so where it was rejected.
+    /// Counts what came of a delivery, says so where it was rejected, and tells the server.
     pub(super) fn answer(&self, version: &str, verdict: &Verdict) {
+        self.note(version, verdict);
+        self.tell(version, verdict);
+    }
+
+    /// The same, but that nothing is told yet.
+    pub(super) fn note(&self, version: &str, verdict: &Verdict) {
         match verdict {
             Ok(()) => {
                 self.counts.success(millis(SystemTime::now()));
@@ -277,6 +291,10 @@ impl Subscription {
             }
             Err(reason) => self.reject(reason),
         }
+    }
+
+    /// Tells the server what came of a delivery.
+    pub(super) fn tell(&self, version: &str, verdict: &Verdict) {
         if let Source::Rest(polling) = &self.source {
             polling.answer(verdict.is_ok().then_some(version));
         }
@@ -312,6 +330,7 @@ impl Subscription {
     fn wait_no_longer_than(&self, timeout: Duration) {
         let (first, counts) = (Rc::downgrade(&self.first), Rc::downgrade(&self.counts));
         let failures = Rc::clone(&self.unasked_failures);
+        let at_timeout = Rc::clone(&self.at_timeout);
         let (text, is_attempt) = match &self.source {
             Source::Rest(polling) => {
                 let path = polling.path();
@@ -339,6 +358,9 @@ impl Subscription {
                 counts.timed_out();
                 count_one(&failures);
                 log::warning("config", &text);
+                if let Some(act) = at_timeout.get() {
+                    act();
+                }
                 first.done();
             }
         });

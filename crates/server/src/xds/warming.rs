@@ -52,9 +52,17 @@ impl Discovery<'_> {
         for awaited in put.iter().flat_map(|one| &one.awaited) {
             Arc::clone(awaited).begin();
         }
-        let (warm, cold): (Vec<_>, Vec<_>) = put.into_iter().partition(|one| self.is_warm(one));
+        let (warm, mut cold): (Vec<_>, Vec<_>) = put.into_iter().partition(|one| self.is_warm(one));
+        let mut listeners = self.running.listeners.borrow_mut();
+        listeners.count_cold(&mut cold);
         warming.0.extend(cold);
+        listeners.show_warming(warming.resources());
         warm
+    }
+
+    fn show_warming(&self) {
+        let mut listeners = self.running.listeners.borrow_mut();
+        listeners.show_warming(self.warming.borrow().resources());
     }
 
     /// Lets those run whose routes have come meanwhile.
@@ -72,5 +80,6 @@ impl Discovery<'_> {
         }
         self.attach_all(warm.iter_mut());
         publish_warm(self, warm);
+        self.show_warming();
     }
 }

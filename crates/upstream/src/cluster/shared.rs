@@ -239,6 +239,11 @@ impl ClusterShared {
         f64::from_bits(self.drop_share.load(Ordering::Relaxed)) > 0.0
     }
 
+    /// The share that is to be turned away, whatever the limit.
+    pub(crate) fn told_drop_share(&self) -> f64 {
+        f64::from_bits(self.drop_share.load(Ordering::Relaxed))
+    }
+
     /// The share of requests that are turned away before a host is chosen, of 1.
     pub fn drop_share(&self) -> f64 {
         let limit = self.settings.drop_overload.limit.integer(100).min(100);

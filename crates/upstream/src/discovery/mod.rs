@@ -9,6 +9,7 @@
 
 mod assignment;
 mod dns;
+mod inherited;
 #[cfg(test)]
 mod name_tests;
 mod requests;
@@ -29,6 +30,7 @@ use crate::forward_proxy;
 use crate::manager::ClusterManager;
 pub use assignment::assign;
 pub use dns::{DnsDiscovery, Resolution};
+pub use inherited::assigned_to;
 
 /// A cluster that was made and that nobody sees yet; see [`ClusterManager::publish`].
 pub struct Prepared {

@@ -56,6 +56,8 @@ pub(super) fn listeners(
         let mut fields = vec![("name", Node::Text(listener.name.clone()))];
         let active = listener.active.map(|config| fields_of(config, "listener"));
         fields.extend(active.map(|active| ("active_state", Node::Fields(active))));
+        let warming = listener.warming.map(|config| fields_of(config, "listener"));
+        fields.extend(warming.map(|state| ("warming_state", Node::Fields(state))));
         let draining = listener
             .draining
             .map(|config| fields_of(config, "listener"));

@@ -1,13 +1,14 @@
 //! The hosts of a cluster as a `ClusterLoadAssignment`.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::model::{ENDPOINTS, Node, Resource, Section};
 use crate::admin::json::Json;
 use crate::admin::state::{ClusterHandle, HostStatus};
 
-/// Region, zone, sub-zone, priority and weight.
-type Place = (String, String, String, u32, u32);
+/// Priority, region, zone and sub-zone.
+type Place = (u32, String, String, String);
 
 pub(super) const MESSAGE: &str = "envoy.config.endpoint.v3.ClusterLoadAssignment";
 
@@ -49,19 +50,17 @@ fn resource(kind: &'static str, cluster: Arc<dyn ClusterHandle>) -> Resource {
 pub(super) fn assignment(cluster: &dyn ClusterHandle) -> (&'static str, Json) {
     let cluster = cluster.status();
     let name = cluster.eds_service_name.unwrap_or(cluster.name);
-    let mut localities: Vec<(Place, Vec<Json>)> = Vec::new();
+    let mut localities: BTreeMap<Place, (u32, Vec<Json>)> = BTreeMap::new();
     for host in &cluster.hosts {
         let key = (
+            host.priority,
             host.region.clone(),
             host.zone.clone(),
             host.sub_zone.clone(),
-            host.priority,
-            host.locality_weight,
         );
-        match localities.iter_mut().find(|locality| locality.0 == key) {
-            Some((_, hosts)) => hosts.push(lb_endpoint(host)),
-            None => localities.push((key, vec![lb_endpoint(host)])),
-        }
+        let (weight, hosts) = localities.entry(key).or_default();
+        *weight = host.locality_weight;
+        hosts.push(lb_endpoint(host));
     }
     let endpoints: Vec<Json> = localities.into_iter().map(locality).collect();
     let policy = Json::object().with(
@@ -75,7 +74,9 @@ pub(super) fn assignment(cluster: &dyn ClusterHandle) -> (&'static str, Json) {
     (MESSAGE, assignment)
 }
 
-fn locality(((region, zone, sub_zone, priority, weight), hosts): (Place, Vec<Json>)) -> Json {
+fn locality(
+    ((priority, region, zone, sub_zone), (weight, hosts)): (Place, (u32, Vec<Json>)),
+) -> Json {
     let place = Json::object()
         .with_if(!region.is_empty(), "region", region)
         .with_if(!zone.is_empty(), "zone", zone)

@@ -13,7 +13,7 @@ mod shown;
 
 use std::os::fd::OwnedFd;
 use std::sync::{Arc, Weak};
-use std::time::{Instant, SystemTime};
+use std::time::SystemTime;
 
 use nuncio_contract::stats::StatsStore;
 use nuncio_contract::stats::groups::ListenerManagerStats;
@@ -22,6 +22,7 @@ use nuncio_net::listen_address::ListenAddress;
 
 use super::draining::{Draining, Drains};
 use super::sockets::{Copies, Inherit, Sockets};
+use crate::admin::state::DynamicConfig;
 use crate::listener::{ListenerCommand, ListenerId, SocketEnd};
 use crate::resource::{ListenerResource, Rejected};
 use crate::workers::{Command, Workers};
@@ -33,9 +34,11 @@ use preparing::{Step, What};
 pub(crate) struct Listeners {
     pub(super) running: Vec<Running>,
     /// Those that are gone or moved and still have connections.
-    draining: Vec<Drains>,
+    pub(super) draining: Vec<Drains>,
     /// The former versions of those that were updated in place, as long as they have connections.
-    draining_chains: Vec<Drains>,
+    pub(super) draining_chains: Vec<Drains>,
+    /// Some that had routes from elsewhere have drained since this was asked last.
+    pub(super) has_drained: bool,
     pub(super) draining_shown: Draining,
     next_id: u64,
     pub(super) workers: usize,
@@ -46,6 +49,8 @@ pub(crate) struct Listeners {
     inherit: Option<Inherit>,
     /// What was rejected of the last update, for `/config_dump`.
     pub(super) rejected: Vec<Rejected>,
+    /// Those that warm, for `/config_dump`.
+    pub(super) warming_shown: Vec<(String, DynamicConfig)>,
     /// The version of the last update that changed something.
     pub(super) update: Option<Arc<str>>,
 }
@@ -72,6 +77,7 @@ impl Listeners {
             running: Vec::new(),
             draining: Vec::new(),
             draining_chains: Vec::new(),
+            has_drained: false,
             draining_shown: Draining::default(),
             next_id: 0,
             workers,
@@ -79,6 +85,7 @@ impl Listeners {
             is_retired: false,
             inherit: None,
             rejected: Vec::new(),
+            warming_shown: Vec::new(),
             update: None,
         }
     }
@@ -311,10 +318,22 @@ impl Listeners {
         let count = |names: &Vec<String>| u64::try_from(names.len()).unwrap_or(0);
         let workers = u64::try_from(self.workers).unwrap_or(1);
         let stats = &self.stats;
-        stats.listener_added.add(count(&changes.added));
-        stats.listener_modified.add(count(&changes.updated));
+        let counted = prepared.steps.iter().filter(|one| one.resource.is_counted);
+        let counted: Vec<_> = counted.map(|step| &step.resource.listener.name).collect();
+        let uncounted = |names: &Vec<String>| {
+            let names = names.iter().filter(|name| !counted.contains(name));
+            u64::try_from(names.count()).unwrap_or(0)
+        };
+        stats.listener_added.add(uncounted(&changes.added));
+        stats.listener_modified.add(uncounted(&changes.updated));
         stats.listener_removed.add(count(&changes.removed));
-        let in_place = prepared.steps.iter().filter(|step| step.what.is_in_place());
+        let in_place = prepared.steps.iter().filter(|step| {
+            let running = self.find(&step.resource.listener.name);
+            let version = running.map(|running| &running.resource.version);
+            !step.resource.is_counted
+                && step.what.is_in_place()
+                && version.is_some_and(|old| old.differs_in_chains_alone(&step.resource.version))
+        });
         stats
             .listener_in_place_updated
             .add(u64::try_from(in_place.count()).unwrap_or(0));
@@ -326,10 +345,7 @@ impl Listeners {
     /// Brings the gauges up to date.
     pub(crate) fn refresh_stats(&mut self) {
         let count = |number: usize| u64::try_from(number).unwrap_or(0);
-        let now = Instant::now();
-        for draining in [&mut self.draining, &mut self.draining_chains] {
-            draining.retain(|one| one.is_under_way(now));
-        }
+        self.forget_drained();
         self.stats
             .total_listeners_active
             .set(count(self.running.len()));

@@ -2,6 +2,7 @@
 
 mod messages;
 
+use std::collections::HashMap;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
@@ -126,8 +127,12 @@ fn specs(
     ctx: &mut Ctx,
 ) -> Result<Vec<EndpointSpec>, Refused> {
     let mut endpoints = Vec::new();
+    let mut weights = HashMap::new();
     for group in &assignment.endpoints {
         let locality = locality(group.locality.as_ref());
+        if let (Some(_), Some(weight)) = (&group.locality, group.load_balancing_weight) {
+            weights.insert((group.priority, Arc::clone(&locality)), weight);
+        }
         let http_proxy = match &group.metadata {
             Some(metadata) => metadata.proxy_address(ctx)?,
             None => None,
@@ -140,13 +145,16 @@ fn specs(
             }
             let spec = endpoint.spec(group.priority, &locality, ctx)?;
             check_address(endpoint, cluster_type, ctx)?;
-            let weight = group.load_balancing_weight.unwrap_or(0);
             endpoints.extend(spec.map(|spec| EndpointSpec {
-                locality_weight: weight,
                 http_proxy: spec.http_proxy.or_else(|| http_proxy.clone()),
                 ..spec
             }));
         }
+    }
+    // As in Envoy the last weight of several for a locality counts, and one without a locality says nothing.
+    for spec in endpoints.iter_mut().filter(|_| !weights.is_empty()) {
+        let weight = weights.get(&(spec.priority, Arc::clone(&spec.locality)));
+        spec.locality_weight = weight.copied().unwrap_or(0);
     }
     Ok(endpoints)
 }
