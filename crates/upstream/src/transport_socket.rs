@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use nuncio_net::tls::ClientTls;
 
@@ -31,6 +32,8 @@ pub struct Behind {
     pub http_proxy: Option<Http11Proxy>,
     /// What connections to listeners inside of the process take along.
     pub passthrough: Option<Passthrough>,
+    /// That the system is asked of connections, and how often while they last.
+    pub tcp_stats: Option<Option<Duration>>,
     /// The socket; none of this kind.
     pub within: TransportSocket,
 }
@@ -68,6 +71,11 @@ impl TransportSocket {
     /// That hosts are behind HTTP proxies.
     pub(crate) fn http_proxy(&self) -> Option<&Http11Proxy> {
         self.behind()?.http_proxy.as_ref()
+    }
+
+    /// That the system is asked of connections, and how often while they last.
+    pub(crate) fn tcp_stats(&self) -> Option<Option<Duration>> {
+        self.behind()?.tcp_stats
     }
 
     /// Whether all is there that handshakes need.

@@ -1,6 +1,7 @@
-//! A transport whose bytes are counted, for who tells of whole connections.
+//! A transport whose bytes are counted, for who tells of whole connections, or of which the system is asked.
 
 use std::io::{self, IoSlice};
+use std::os::fd::AsFd;
 use std::rc::Rc;
 use std::task::{Context, Poll};
 
@@ -8,11 +9,22 @@ use nuncio_contract::buffer::Buffer;
 use nuncio_contract::stream_info::ConnectionTally;
 
 use super::Transport;
+use super::measured::Measured;
 
 /// A transport and where its bytes are counted.
 pub struct Counted {
     pub(super) inner: Transport,
     pub(super) tally: Rc<ConnectionTally>,
+    /// What the system tells of it.
+    pub(super) measured: Option<Rc<Measured>>,
+}
+
+impl Drop for Counted {
+    fn drop(&mut self) {
+        if let Some(measured) = &self.measured {
+            measured.end(self.inner.socket().as_fd());
+        }
+    }
 }
 
 impl Counted {

@@ -5,6 +5,7 @@
 
 mod counted;
 mod io;
+mod measured;
 pub mod outbox;
 mod plain;
 mod tls;
@@ -16,6 +17,8 @@ use std::time::Duration;
 
 use counted::Counted;
 pub use io::IdleState;
+use measured::Measured;
+pub use measured::{Measuring, TcpSocketStats};
 use nuncio_contract::stream_info::ConnectionTally;
 pub use plain::Plain;
 pub use tls::{TlsInfo, TlsTransport};
@@ -49,7 +52,21 @@ impl Transport {
     /// The same, whose bytes are counted.
     #[must_use]
     pub fn counted(self, tally: Rc<ConnectionTally>) -> Self {
-        Transport::Counted(Box::new(Counted { inner: self, tally }))
+        let measured = None;
+        Transport::Counted(Box::new(Counted {
+            inner: self,
+            tally,
+            measured,
+        }))
+    }
+
+    /// The same, of which the system is asked.
+    fn measured(self, measured: Rc<Measured>) -> Self {
+        Transport::Counted(Box::new(Counted {
+            inner: self,
+            tally: Rc::default(),
+            measured: Some(measured),
+        }))
     }
 
     /// Has the peer see a reset when the transport is closed, as it is of no more use.

@@ -50,6 +50,7 @@ pub(crate) type ChainRoutes = Arc<[(usize, Arc<RouteTable>)]>;
 /// Adds the messages that stand behind an `Any` in listeners, or concern all of them.
 pub(crate) fn support(table: &mut SupportTable) {
     transport_socket::StartTls::support(table);
+    transport_socket::TcpStats::support(table);
     transport_socket::QuicDownstreamTransport::support(table);
     chain_matcher::support(table);
     internal::InternalListener::support(table);

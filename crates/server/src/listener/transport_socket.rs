@@ -3,12 +3,13 @@
 //!
 //! `raw_buffer`, which is what a chain without a transport socket has and where there is nothing to wait for, `tls`,
 //! and `starttls`, which stays in the clear: what would have it turn to TLS is a filter of another protocol, and there
-//! is none. The gauges of when certificates end are those of the listener; two certificates without a name share one, as
+//! is none. `tcp_stats` is around any of them. The gauges of when certificates end are those of the listener; two certificates without a name share one, as
 //! in Envoy, and the later one stands.
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::rc::Rc;
 use std::sync::{Arc, OnceLock};
+use std::time::Duration;
 
 use nuncio_config::message;
 use nuncio_config::typed::{Any, Ctx, FileRead, Refused, SecretWish};
@@ -21,15 +22,16 @@ use nuncio_contract::stats::groups::{
 use nuncio_net::tls::{
     ContextCertificates, DownstreamTlsContext, Expirations, ServerTls, TlsCounts,
 };
-use nuncio_net::transport::Transport;
+use nuncio_net::transport::{Measuring, TcpSocketStats, Transport};
 use nuncio_tcp::client::Handshaken;
 use tokio::net::TcpStream;
 
-use crate::config::{FilterChain, TransportSocketConfig};
+use crate::config::{FilterChain, TransportSocket, TransportSocketConfig};
 
 const RAW_BUFFER: &str = "envoy.extensions.transport_sockets.raw_buffer.v3.RawBuffer";
 const START_TLS: &str = "envoy.extensions.transport_sockets.starttls.v3.StartTlsConfig";
 const QUIC: &str = "envoy.extensions.transport_sockets.quic.v3.QuicDownstreamTransport";
+const TCP_STATS: &str = "envoy.extensions.transport_sockets.tcp_stats.v3.Config";
 const TLS: &str = "envoy.extensions.transport_sockets.tls.v3.DownstreamTlsContext";
 
 message! {
@@ -37,6 +39,14 @@ message! {
     pub(crate) struct StartTls: "envoy.extensions.transport_sockets.starttls.v3.StartTlsConfig" {
         inert cleartext_socket_config = "there is nothing in it",
         tls_socket_config: Option<DownstreamTlsContext>,
+    }
+}
+
+message! {
+    /// Any of them, and the system is asked of connections.
+    pub(crate) struct TcpStats: "envoy.extensions.transport_sockets.tcp_stats.v3.Config" {
+        transport_socket: TransportSocket,
+        update_period: Option<Duration>,
     }
 }
 
@@ -59,6 +69,8 @@ pub(crate) enum DownstreamSocket {
     Tls(Arc<ListenerTls>),
     /// There are no sockets of connections: TLS is QUIC's.
     Quic(Arc<ListenerTls>),
+    /// One of these, and the system is asked of connections: how often while they last.
+    Measured(Arc<DownstreamSocket>, Option<Duration>),
 }
 
 /// TLS, with what is around it.
@@ -82,6 +94,7 @@ pub(crate) struct ListenerTls {
 pub(super) enum SocketOnThread {
     RawBuffer,
     Tls(Rc<TlsOnThread>),
+    Measured(Box<SocketOnThread>, Measuring),
 }
 
 /// TLS on one thread.
@@ -104,6 +117,10 @@ impl DownstreamSocket {
         let Some(socket) = &chain.transport_socket else {
             return Ok(DownstreamSocket::RawBuffer);
         };
+        Self::of_message(socket, ctx)
+    }
+
+    fn of_message(socket: &TransportSocket, ctx: &mut Ctx) -> Result<Self, Refused> {
         match &socket.config_type {
             Some(TransportSocketConfig::TypedConfig(any)) => Self::of(any, ctx),
             None => {
@@ -138,6 +155,16 @@ impl DownstreamSocket {
                 let message: StartTls = any.decode(ctx)?;
                 let context = message.tls_socket_config.as_ref().ok_or(Refused)?;
                 Self::secured(context, before, true, ctx).map(DownstreamSocket::Tls)
+            }
+            TCP_STATS => {
+                let message: TcpStats = any.decode(ctx)?;
+                let within = Self::of_message(&message.transport_socket, ctx)?;
+                if within.quic().is_some() {
+                    let what = "what is told of connections of TCP around QUIC";
+                    return Err(ctx.unsupported_here(any.span, what));
+                }
+                let within = Arc::new(within);
+                Ok(DownstreamSocket::Measured(within, message.update_period))
             }
             other => {
                 let what = format!("the downstream transport socket `{other}`");
@@ -175,6 +202,10 @@ impl DownstreamSocket {
             DownstreamSocket::RawBuffer => return,
             DownstreamSocket::Tls(_) => register_downstream_tls(scope),
             DownstreamSocket::Quic(_) => register_downstream_quic(scope),
+            DownstreamSocket::Measured(within, _) => {
+                scope.register::<TcpSocketStats>();
+                return within.register(scope);
+            }
         }
         if let Some(socket) = self.tls() {
             let _is_listed_once = socket.scope.set(scope.clone());
@@ -186,13 +217,16 @@ impl DownstreamSocket {
         match self {
             DownstreamSocket::RawBuffer => None,
             DownstreamSocket::Tls(socket) | DownstreamSocket::Quic(socket) => Some(socket),
+            DownstreamSocket::Measured(within, _) => within.tls(),
         }
     }
 
     /// The TLS of QUIC's connections, if it is for these.
     pub(super) fn quic(&self) -> Option<&Arc<ListenerTls>> {
         match self {
-            DownstreamSocket::RawBuffer | DownstreamSocket::Tls(_) => None,
+            DownstreamSocket::RawBuffer
+            | DownstreamSocket::Tls(_)
+            | DownstreamSocket::Measured(..) => None,
             DownstreamSocket::Quic(socket) => Some(socket),
         }
     }
@@ -219,6 +253,7 @@ impl DownstreamSocket {
     /// Counts that a secret has come for it, or another one.
     pub(crate) fn count_secret(&self) {
         match (self, self.tls().and_then(|socket| socket.scope.get())) {
+            (DownstreamSocket::Measured(within, _), _) => within.count_secret(),
             (DownstreamSocket::Tls(_), Some(scope)) => {
                 let stats: Arc<TlsSocketFactoryStats> =
                     scope.worker_group_at("server_ssl_socket_factory.");
@@ -246,6 +281,10 @@ impl DownstreamSocket {
                 socket: Arc::clone(socket),
                 counts: TlsCounts::new(scope.clone()),
             })),
+            DownstreamSocket::Measured(within, period) => {
+                let measuring = Measuring::new(scope.worker_group(), *period);
+                SocketOnThread::Measured(Box::new(within.on_thread(scope)), measuring)
+            }
         }
     }
 }
@@ -259,6 +298,14 @@ impl SocketOnThread {
                 let tls = Rc::clone(tls);
                 Opening::Handshake(Box::pin(async move { tls.handshake(stream).await }))
             }
+            SocketOnThread::Measured(within, measuring) => match within.open(stream) {
+                Opening::Done(transport) => Opening::Done(measuring.measure(transport)),
+                Opening::Handshake(done) => {
+                    let measuring = measuring.clone();
+                    let measured = async move { Ok(measuring.measure(done.await?)) };
+                    Opening::Handshake(Box::pin(measured))
+                }
+            },
         }
     }
 }

@@ -14,6 +14,7 @@ use nuncio_contract::stats::{Counter, Scope};
 use nuncio_contract::stream_info::metadata::Struct;
 use nuncio_contract::stream_info::{StreamInfo, UPSTREAM_DYNAMIC_PORT};
 use nuncio_net::tls::{ClientTls, Expirations};
+use nuncio_net::transport::TcpSocketStats;
 use tokio::sync::watch;
 
 use super::around::{AroundClusters, ProxyPlace};
@@ -94,6 +95,9 @@ impl ClusterShared {
         let sockets = [&transport_socket]
             .into_iter()
             .chain(matches.clone().map(|one| &*one.socket));
+        if sockets.clone().any(|one| one.tcp_stats().is_some()) {
+            scope.register::<TcpSocketStats>();
+        }
         if sockets.into_iter().any(|one| one.context().is_some()) {
             scope.register::<TlsStats>();
             scope.register_at::<TlsSocketFactoryStats>("client_ssl_socket_factory.");

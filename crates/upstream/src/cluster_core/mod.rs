@@ -19,6 +19,7 @@ use nuncio_contract::stats::groups::{
     RemainingStats,
 };
 use nuncio_net::tls::TlsCounts;
+use nuncio_net::transport::{Measuring, TcpSocketStats, Transport};
 
 pub(crate) use permit::Permit;
 pub use permit::{RetryPermit, SessionPermit};
@@ -29,6 +30,7 @@ use crate::cluster::{
     Breakers, ClusterSettings, ClusterShared, Host, Resource, ResourcePriority, breaker_prefix,
     left_gauge, open_gauge,
 };
+use crate::transport_socket::TransportSocket;
 
 /// A cluster's settings, stats cells and clock on one worker.
 pub(crate) struct ClusterCore {
@@ -49,6 +51,7 @@ pub(crate) struct ClusterCore {
     /// Whether somebody wants to know what hosts say of themselves in responses.
     notes_responses: bool,
     tls_counts: OnceCell<TlsCounts>,
+    tcp_stats: OnceCell<Arc<TcpSocketStats>>,
     codec_stats: OnceCell<Arc<Http1CodecStats>>,
     http2: OnceCell<(Rc<Http2Settings>, Arc<Http2CodecStats>)>,
     overload: Option<Rc<OverloadOnWorker>>,
@@ -75,6 +78,7 @@ impl ClusterCore {
             shared,
             clock,
             tls_counts: OnceCell::new(),
+            tcp_stats: OnceCell::new(),
             codec_stats: OnceCell::new(),
             http2: OnceCell::new(),
             overload: None,
@@ -190,6 +194,17 @@ impl ClusterCore {
             (settings, self.shared.scope().worker_group())
         };
         self.http2.get_or_init(make).clone()
+    }
+
+    /// A connection by `socket`, of which the system is asked if it says so.
+    pub(crate) fn measured(&self, socket: &TransportSocket, transport: Transport) -> Transport {
+        let Some(period) = socket.tcp_stats() else {
+            return transport;
+        };
+        let stats = self
+            .tcp_stats
+            .get_or_init(|| self.shared.scope().worker_group());
+        Measuring::new(Arc::clone(stats), period).measure(transport)
     }
 
     pub(crate) fn tls_counts(&self) -> &TlsCounts {

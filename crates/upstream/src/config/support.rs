@@ -10,7 +10,9 @@ use super::http_options::HttpProtocolOptions;
 use super::load_balancing;
 use super::messages::{Cluster, DnsCluster, RawBuffer};
 use super::redis_options::RedisProtocolOptions;
-use super::transport_socket::{HttpProxySocket, InternalUpstream, ProxyProtocolSocket, StartTls};
+use super::transport_socket::{
+    HttpProxySocket, InternalUpstream, ProxyProtocolSocket, StartTls, TcpStatsSocket,
+};
 
 /// Adds the cluster's message, and those that stand behind an `Any` in it.
 pub fn support(table: &mut SupportTable) {
@@ -27,6 +29,7 @@ pub fn support(table: &mut SupportTable) {
     InternalUpstream::support(table);
     HttpProxySocket::support(table);
     StartTls::support(table);
+    TcpStatsSocket::support(table);
     nuncio_net::tls::support(table);
     HttpProtocolOptions::support(table);
     RedisProtocolOptions::support(table);

@@ -3,6 +3,7 @@
 //! Not supported of the PROXY header: values by a format, and unspecified addresses.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use nuncio_config::tree::Json;
 use nuncio_config::typed::{Any, Ctx, Refused, Spanned};
@@ -91,6 +92,14 @@ message! {
 }
 
 message! {
+    /// Any of them, and the system is asked of connections.
+    pub(crate) struct TcpStatsSocket: "envoy.extensions.transport_sockets.tcp_stats.v3.Config" {
+        transport_socket: TransportSocketMessage,
+        update_period: Option<Duration>,
+    }
+}
+
+message! {
     /// What connections to internal listeners take along.
     pub(crate) struct InternalUpstream: "envoy.extensions.transport_sockets.internal_upstream.v3.InternalUpstreamTransport" {
         passthrough_metadata: Vec<PassedMetadata>,
@@ -175,6 +184,15 @@ pub(super) fn read(
         }
         "envoy.extensions.transport_sockets.internal_upstream.v3.InternalUpstreamTransport" => {
             passing_on(any, ctx)
+        }
+        "envoy.extensions.transport_sockets.tcp_stats.v3.Config" => {
+            let message: TcpStatsSocket = any.decode(ctx)?;
+            let mut behind = behind(read(Some(&message.transport_socket), ctx)?);
+            if behind.tcp_stats.is_some() {
+                return Err(ctx.unsupported_here(any.span, "one such socket in another"));
+            }
+            behind.tcp_stats = Some(message.update_period);
+            Ok(TransportSocket::Behind(behind))
         }
         other => Err(ctx.unsupported_here(any.span, format_args!("transport socket `{other}`"))),
     }

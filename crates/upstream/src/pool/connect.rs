@@ -87,7 +87,7 @@ async fn connect_to(
         tcp = Box::pin(by(core, way, tcp, host)).await?;
     }
     let Some(tls) = socket.tls() else {
-        return Ok(Transport::plain(tcp));
+        return Ok(core.measured(socket, Transport::plain(tcp)));
     };
     let counts = core.tls_counts();
     let wishes = Wishes {
@@ -99,7 +99,8 @@ async fn connect_to(
         Ok(greeted) => {
             greeted.counters.iter().for_each(|one| counts.count(*one));
             counts.handshake(greeted.transport.info());
-            Ok(Transport::Tls(Box::new(greeted.transport)))
+            let transport = Transport::Tls(Box::new(greeted.transport));
+            Ok(core.measured(socket, transport))
         }
         Err(failure) => {
             failure.counter.iter().for_each(|one| counts.count(*one));
