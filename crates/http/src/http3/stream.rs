@@ -316,6 +316,18 @@ impl Http3Stream {
         self.connection.stats.tx_reset.inc();
     }
 
+    /// Whether the client has ended its side, or given it up, as far as is known when all that is there has been read.
+    fn has_all_come(&self) -> bool {
+        let (quic, id) = (&self.connection.quic, self.mailbox.id);
+        loop {
+            match quic.read(id, READ_BYTES, |_nobody_wants_it| {}) {
+                Ok(ReadEnd::Full) => {}
+                Ok(ReadEnd::Blocked) => return false,
+                Ok(ReadEnd::Finished | ReadEnd::Reset(_)) | Err(_) => return true,
+            }
+        }
+    }
+
     /// The answer is whole, the request is not.
     fn leave_unread(&self) {
         if self.mailbox.is_reset.get() {
@@ -355,7 +367,9 @@ impl Http3Stream {
         } else if let Some(Cut::Reset) = self.mailbox.link.cut.get() {
             let (quic, code) = (&self.connection.quic, ErrorCode::REQUEST_CANCELLED.0);
             quic.reset(id, code);
-            quic.stop(id, code);
+            if !self.has_all_come() {
+                quic.stop(id, code);
+            }
         }
         self.connection.stream_ended(id);
     }
