@@ -298,9 +298,9 @@ impl Connection {
             self.accepted.set(id.index() + 1);
             let is_unwanted = self.unwanted.borrow_mut().remove(&id);
             let came = match next {
-                Some(_) => self.quic.peek(id),
                 // It is the one that was named.
-                None => ReadEnd::Full,
+                None if !is_unwanted => ReadEnd::Full,
+                _ => self.quic.peek(id),
             };
             if came == ReadEnd::Blocked && !is_unwanted {
                 self.left_out.borrow_mut().insert(id);
