@@ -75,6 +75,10 @@ pub trait Downstream {
     fn unread_bytes(&self) -> usize {
         0
     }
+    /// How many bytes of the stream wait here, if somebody has asked since the last time.
+    fn weighed(&self) -> Option<usize> {
+        None
+    }
     /// Bytes written and not flushed.
     fn unflushed_bytes(&self) -> usize;
     /// Sends what was written, as the last of the stream: if nobody has to wait for it, when the worker's turn is over.

@@ -185,6 +185,22 @@ impl Overload {
         &self.actions[action as usize]
     }
 
+    /// How much a stream has to hold to be reset now; none if streams are not. The more there is of the action, the smaller
+    /// ones are: those of the largest of eight classes first, each twice the one before.
+    pub fn least_reset_bytes(&self) -> Option<u64> {
+        /// Classes of streams by what they hold.
+        const CLASSES: u32 = 8;
+        let bits = self.tracked_stream_bits?;
+        let share = self.action(Action::ResetStreams).get();
+        if share <= 0.0 {
+            return None;
+        }
+        #[expect(clippy::cast_precision_loss, reason = "eight is exact")]
+        let spared = (1..CLASSES).filter(|class| (CLASSES as f32) * share < *class as f32);
+        let spared = u32::try_from(spared.count()).unwrap_or(0);
+        1_u64.checked_shl(bits + spared)
+    }
+
     /// How much a load shed point sheds.
     pub fn point(&self, point: ShedPoint) -> &Degree {
         &self.points[point as usize]
@@ -193,5 +209,37 @@ impl Overload {
     /// Whether a load shed point is configured.
     pub fn has_point(&self, point: ShedPoint) -> bool {
         self.configured_points[point as usize]
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Action, Overload};
+
+    #[test]
+    fn the_more_there_is_of_it_the_smaller_streams_are_reset() {
+        let least = |share: f64| {
+            let overload = Overload {
+                tracked_stream_bits: Some(20),
+                ..Overload::default()
+            };
+            overload.action(Action::ResetStreams).set(share);
+            overload.least_reset_bytes()
+        };
+        assert_eq!(least(0.0), None);
+        assert_eq!(least(0.01), Some(128 << 20));
+        assert_eq!(least(0.12), Some(128 << 20));
+        assert_eq!(least(0.125), Some(64 << 20));
+        assert_eq!(least(0.5), Some(8 << 20));
+        assert_eq!(least(0.874), Some(2 << 20));
+        assert_eq!(least(0.875), Some(1 << 20));
+        assert_eq!(least(1.0), Some(1 << 20));
+    }
+
+    #[test]
+    fn without_a_size_none_are() {
+        let overload = Overload::default();
+        overload.action(Action::ResetStreams).set(1.0);
+        assert_eq!(overload.least_reset_bytes(), None);
     }
 }

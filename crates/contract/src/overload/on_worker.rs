@@ -7,14 +7,22 @@ use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use super::{Action, Overload, ScaledTimer, ShedPoint};
+use crate::stats::groups::OverloadActionStats;
 use crate::stats::{Counter, Scope};
+
+/// Streams that are reset each time that the state changes.
+const MOST_RESETS: u32 = 50;
 
 /// A worker's view.
 pub struct OverloadOnWorker {
     shared: Arc<Overload>,
     /// `overload.<point>.shed_load_count`
     shed: [Arc<Counter>; ShedPoint::ALL.len()],
+    /// `envoy.overload_actions.`
+    actions: Arc<OverloadActionStats>,
     random: Cell<u64>,
+    /// How many streams may be reset until the state changes again.
+    resets_left: Cell<u32>,
     /// Who would accept connections.
     accepting: RefCell<Vec<Waker>>,
     /// Who is told of changes.
@@ -37,7 +45,9 @@ impl OverloadOnWorker {
         OverloadOnWorker {
             shed: ShedPoint::ALL.map(counter),
             shared,
+            actions: root.worker_group(),
             random: Cell::new(seed | 1),
+            resets_left: Cell::new(0),
             accepting: RefCell::default(),
             watchers: RefCell::default(),
         }
@@ -73,6 +83,18 @@ impl OverloadOnWorker {
         self.shared.timers.scaled(timer, whole, degree)
     }
 
+    /// Whether a stream that holds so many bytes is to be reset, which is counted.
+    pub fn resets(&self, held_bytes: u64) -> bool {
+        let least = self.shared.least_reset_bytes();
+        let left = self.resets_left.get();
+        let resets = left > 0 && least.is_some_and(|least| held_bytes >= least);
+        if resets {
+            self.resets_left.set(left - 1);
+            self.actions.reset_high_memory_stream_count.inc();
+        }
+        resets
+    }
+
     /// Ready while connections are accepted.
     pub fn poll_accepting(&self, cx: &mut Context<'_>) -> Poll<()> {
         let stops = self.shared.action(Action::StopAcceptingConnections);
@@ -88,6 +110,7 @@ impl OverloadOnWorker {
 
     /// The state has changed: who waits looks again.
     pub fn changed(&self) {
+        self.resets_left.set(MOST_RESETS);
         let waiting = self.accepting.take();
         waiting.iter().for_each(Waker::wake_by_ref);
         self.watchers

@@ -16,5 +16,7 @@ pub const CONNECTION: usize = 5;
 pub const LOG: usize = 6;
 /// No deadline of the connection: the end of its connection manager's drain.
 pub const DRAINED: usize = DEADLINES;
+/// No deadline either: the stream holds too much while memory is short.
+pub const OVERLOADED: usize = DEADLINES + 1;
 /// How many deadlines a connection has.
 pub const DEADLINES: usize = 7;

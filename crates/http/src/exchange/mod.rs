@@ -21,8 +21,8 @@ use nuncio_net::deadline::Deadlines;
 
 pub(crate) use account::{Account, Budget, HostWishes, RetryCount};
 pub use deadlines::{
-    CONNECTION, DEADLINES, DRAINED, LOG, REQUEST, REQUEST_HEADERS, ROUTE, STREAM_DURATION,
-    STREAM_IDLE,
+    CONNECTION, DEADLINES, DRAINED, LOG, OVERLOADED, REQUEST, REQUEST_HEADERS, ROUTE,
+    STREAM_DURATION, STREAM_IDLE,
 };
 pub use response::status_of;
 pub(crate) use tunnel::{Tunnel, TunnelKind};
@@ -95,6 +95,8 @@ pub enum Stop {
     ResponseOverdue,
     /// The client did not take a whole response in time.
     Unread,
+    /// It holds too much while memory is short, which is noted.
+    Overloaded,
 }
 
 impl From<Box<LocalReply>> for Stop {
@@ -171,6 +173,25 @@ impl<'a, D: Downstream> Exchange<'a, D> {
         let end = self.deadlines.get(STREAM_IDLE)?;
         let idle = self.idle_timeout.get()?;
         Some(end - (idle - self.manager.scaled(timer, idle)))
+    }
+
+    /// Whether the stream is reset because it holds too much while memory is short; that is noted then.
+    pub(crate) fn is_too_large_now(&self) -> bool {
+        let (Some(overload), Some(held)) = (&self.manager.overload, self.down.weighed()) else {
+            return false;
+        };
+        let by_filters = |way| self.state.borrow().filters.progress(way).held.len();
+        let held = held
+            + self.body.borrow().data.len()
+            + by_filters(Way::Decode)
+            + by_filters(Way::Encode);
+        let is_reset = overload.resets(u64::try_from(held).unwrap_or(u64::MAX));
+        if is_reset {
+            let info = &mut self.state.borrow_mut().info;
+            info.response_flags |= ResponseFlags::OVERLOAD_MANAGER;
+            info.response_code_details = Some("overload".into());
+        }
+        is_reset
     }
 
     /// Whether the request has come to its end, as far as whoever counts cares.

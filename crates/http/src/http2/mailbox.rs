@@ -39,6 +39,8 @@ pub(super) struct Mailbox {
     pub(super) is_bare: bool,
     /// Whether the client has ended its side; what is here is the last.
     pub(super) is_complete: Cell<bool>,
+    /// Whether the stream is to look at how much it holds.
+    pub(super) is_weighed: Cell<bool>,
     pub(super) link: Link<Cut>,
 }
 
@@ -53,6 +55,7 @@ impl Mailbox {
             trailers: RefCell::default(),
             is_bare,
             is_complete: Cell::new(is_bare),
+            is_weighed: Cell::new(false),
             link: Link::new(bytes),
         }
     }

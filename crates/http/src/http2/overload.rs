@@ -19,7 +19,10 @@ impl Connection {
         }
         if self.course.must_tell_streams() {
             let streams = self.shared.mailboxes();
-            streams.iter().for_each(|stream| stream.link.task.wake());
+            for stream in streams {
+                stream.is_weighed.set(true);
+                stream.link.task.wake();
+            }
         }
         let (end, slot) = self.first_shortened()?;
         match self

@@ -344,6 +344,11 @@ impl Downstream for Http2Stream {
         waits.min(self.mailbox.fresh_bytes.get())
     }
 
+    fn weighed(&self) -> Option<usize> {
+        let is_asked = self.mailbox.is_weighed.take();
+        is_asked.then(|| self.mailbox.data.borrow().len() + self.unflushed_bytes())
+    }
+
     fn unflushed_bytes(&self) -> usize {
         self.pending.borrow().data.len()
     }

@@ -55,6 +55,10 @@ pub(super) struct Connection {
     has_said_notice: Cell<bool>,
     /// Streams that the client has left out so far; no more than it may have open.
     left_out: RefCell<HashSet<StreamId>>,
+    /// Streams whose answers the client does not want, of those that are to be begun in this turn.
+    unwanted: RefCell<HashSet<StreamId>>,
+    /// How many streams the client has opened, as far as is known.
+    accepted: Cell<u64>,
 }
 
 /// Serves a connection to its end, and tells how it ended. To be polled within
@@ -113,6 +117,8 @@ impl Connection {
             idle_since: Cell::new(born),
             has_said_notice: Cell::new(false),
             left_out: RefCell::default(),
+            unwanted: RefCell::default(),
+            accepted: Cell::new(0),
             quic,
             scope,
             course: Course::new(manager, info, born, extra_life),
@@ -212,9 +218,7 @@ impl Connection {
                     self.fail(&error);
                 } else {
                     self.stats.rx_reset.inc();
-                    if let Some(mailbox) = self.mailbox(id) {
-                        mailbox.link.cut(Cut::Reset);
-                    }
+                    self.note_stop(id);
                 }
             }
             Event::HandshakeDataReady
@@ -224,6 +228,21 @@ impl Connection {
             | Event::DatagramsUnblocked => {}
         }
         None
+    }
+
+    /// The client does not want the answer on a stream, which it may not even have begun.
+    fn note_stop(self: &Rc<Self>, id: StreamId) {
+        if self.left_out.borrow_mut().remove(&id) {
+            self.begin_stream(id);
+        }
+        match self.mailbox(id) {
+            Some(mailbox) => mailbox.link.cut(Cut::Reset),
+            None if id.index() >= self.accepted.get() => {
+                self.unwanted.borrow_mut().insert(id);
+            }
+            // It is over.
+            None => {}
+        }
     }
 
     fn lost(&self, reason: QuicError) -> Lost {
@@ -276,18 +295,23 @@ impl Connection {
         let mut next = self.quic.accept(Dir::Bi);
         while let Some(id) = next {
             next = self.quic.accept(Dir::Bi);
+            self.accepted.set(id.index() + 1);
+            let is_unwanted = self.unwanted.borrow_mut().remove(&id);
             let came = match next {
-                Some(_) => self.quic.peek(id),
                 // It is the one that was named.
-                None => ReadEnd::Full,
+                None if !is_unwanted => ReadEnd::Full,
+                _ => self.quic.peek(id),
             };
-            if came == ReadEnd::Blocked {
+            if came == ReadEnd::Blocked && !is_unwanted {
                 self.left_out.borrow_mut().insert(id);
                 continue;
             }
             let Some(mailbox) = self.begin_stream(id) else {
                 continue;
             };
+            if is_unwanted {
+                mailbox.link.cut(Cut::Reset);
+            }
             match came {
                 ReadEnd::Finished => mailbox.is_ended.set(true),
                 ReadEnd::Reset(code) => self.note_reset(&mailbox, code),

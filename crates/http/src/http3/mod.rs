@@ -17,6 +17,7 @@ mod connection;
 mod mailbox;
 mod overload;
 mod own_streams;
+mod reading;
 mod stream;
 mod writing;
 

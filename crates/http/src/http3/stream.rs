@@ -4,49 +4,49 @@ use std::borrow::Cow;
 use std::cell::{Cell, RefCell};
 use std::future::{Future, poll_fn};
 use std::rc::Rc;
-use std::task::{Context, Poll};
+use std::task::Poll;
 
-use nuncio_codec::http2::{upgrade_request_from_http2, upgrade_response_to_http2};
-use nuncio_codec::http3::{ErrorCode, Event, Http3Error, MessageReader, StreamError, StreamId};
+use nuncio_codec::http2::upgrade_response_to_http2;
+use nuncio_codec::http3::{ErrorCode, MessageReader, StreamId};
 use nuncio_contract::buffer::Buffer;
-use nuncio_contract::clock::Clock;
-use nuncio_contract::headers::{HeaderMap, Known, MapKind};
+use nuncio_contract::headers::HeaderMap;
 use nuncio_contract::stream_info::{BytesMeter, ResponseFlags};
 use nuncio_net::quic::{ReadEnd, VarInt};
 
 use super::connection::Connection;
 use super::mailbox::{Cut, Mailbox};
-use super::writing::{Answer, count};
+use super::writing::Answer;
 use crate::boxed::boxed;
 use crate::downstream::{BodyEvent, Downstream, DownstreamError};
 use crate::exchange::{REQUEST, REQUEST_HEADERS};
-use crate::life::{Start, StreamEnd};
-use crate::multiplexed::{self, Come, Side, StreamDeadlines};
+use crate::life::StreamEnd;
+use crate::multiplexed::{self, Come, Side};
 use crate::stream::StreamState;
 
 /// What is read of a stream at once.
-const READ_BYTES: usize = 64 * 1024;
+pub(super) const READ_BYTES: usize = 64 * 1024;
 
 /// A stream's side towards the client.
 pub(super) struct Http3Stream {
-    connection: Rc<Connection>,
-    mailbox: Rc<Mailbox>,
-    reading: RefCell<Reading>,
+    pub(super) connection: Rc<Connection>,
+    pub(super) mailbox: Rc<Mailbox>,
+    pub(super) reading: RefCell<Reading>,
     answer: RefCell<Answer>,
     /// Whether the request has been read to its end.
-    is_read: Cell<bool>,
-    is_upgrade: Cell<bool>,
+    pub(super) is_read: Cell<bool>,
+    pub(super) is_upgrade: Cell<bool>,
     /// Whether the answer's body is not to be sent.
-    is_to_head: Cell<bool>,
+    pub(super) is_to_head: Cell<bool>,
 }
 
-struct Reading {
-    reader: MessageReader,
-    input: Buffer,
+/// What has been read of a stream's request.
+pub(super) struct Reading {
+    pub(super) reader: MessageReader,
+    pub(super) input: Buffer,
     /// Whether the client has ended its side; the input is the last.
-    is_finished: bool,
+    pub(super) is_finished: bool,
     /// Trailers that have come, and wait for the end of the stream: only that shows that nothing is behind them.
-    trailers: Option<Box<HeaderMap>>,
+    pub(super) trailers: Option<Box<HeaderMap>>,
 }
 
 /// Lives a stream's life, from its first byte to the log.
@@ -97,223 +97,24 @@ async fn live(connection: Rc<Connection>, mailbox: Rc<Mailbox>, mut state: Box<S
 }
 
 impl Http3Stream {
-    /// Waits for the request's head, as long as it may take.
-    fn poll_start(
-        &self,
-        cx: &mut Context<'_>,
-        state: &mut StreamState,
-        deadlines: &StreamDeadlines,
-    ) -> Poll<Start> {
-        if let Poll::Ready(has_come) = self.poll_head(state) {
-            return Poll::Ready(match has_come {
-                true => Start::Request,
-                false => Start::Gone,
-            });
-        }
-        let course = &self.connection.course;
-        let expired = deadlines.poll_expired(cx, &*course.manager.worker);
-        if expired.is_ready() || !course.manager.drain.needs_care() {
-            return expired.map(Start::Expired);
-        }
-        course
-            .poll_shortened_idle(cx, deadlines)
-            .map(Start::Expired)
-    }
-
-    /// The request's head; whether it came.
-    fn poll_head(&self, state: &mut StreamState) -> Poll<bool> {
-        let mut reading = self.reading.borrow_mut();
-        loop {
-            if self.mailbox.link.is_cut() {
-                return Poll::Ready(false);
-            }
-            match self.step(&mut reading, &mut state.request) {
-                None => {
-                    // As in Envoy nobody gets to see what was refused.
-                    state.request.reset(MapKind::Request);
-                    return Poll::Ready(false);
-                }
-                Some(Event::Head {
-                    end_stream, size, ..
-                }) => {
-                    self.mailbox.link.meter(|bytes| {
-                        bytes.header_bytes_received += count(size.wire);
-                        bytes.decompressed_header_bytes_received += count(size.decoded);
-                    });
-                    let now = self.connection.course.manager.worker.now();
-                    let timing = &mut state.info.downstream_timing;
-                    timing.last_header_rx_byte = Some(now);
-                    if end_stream {
-                        timing.last_rx_byte = Some(now);
-                    }
-                    self.is_read.set(end_stream);
-                    self.is_upgrade
-                        .set(upgrade_request_from_http2(&mut state.request));
-                    let method = state.request.get(Known::Method);
-                    self.is_to_head.set(method == Some(b"HEAD"));
-                    return Poll::Ready(true);
-                }
-                // Nothing else comes first.
-                Some(Event::Data { .. } | Event::Trailers { .. } | Event::End) => {}
-                Some(Event::NeedMore) => match self.fill(&mut reading) {
-                    Poll::Ready(()) => {}
-                    Poll::Pending => return Poll::Pending,
-                },
-            }
-        }
-    }
-
-    /// One step of the codec over what was read; none if the stream or the connection is over by it.
-    fn step(&self, reading: &mut Reading, headers: &mut HeaderMap) -> Option<Event> {
-        let input = reading.input.readable();
-        match reading.reader.step(input, reading.is_finished, headers) {
-            Ok(step) => {
-                self.count_dropped(&mut reading.reader);
-                let Event::Data { .. } = step.event else {
-                    reading.input.advance(step.consumed);
-                    return Some(step.event);
-                };
-                // Whoever takes the data takes it off the input.
-                Some(step.event)
-            }
-            Err(Http3Error::Connection(error)) => {
-                self.mailbox.link.cut(match error.details() {
-                    Some(_) => Cut::Blamed,
-                    None => Cut::Failed,
-                });
-                self.connection.fail(&error);
-                None
-            }
-            Err(Http3Error::Stream(error)) => {
-                let lost = reading.reader.take_lost_bytes();
-                self.mailbox
-                    .link
-                    .meter(|bytes| bytes.decompressed_header_bytes_received += count(lost));
-                if error == StreamError::UnexpectedUnderscore {
-                    let stats = &self.connection.stats;
-                    stats.requests_rejected_with_underscores_in_headers.inc();
-                }
-                self.give_up(error.code());
-                self.connection
-                    .count_code("tx.quic_reset_stream_error_code", error.name());
-                self.mailbox.link.cut(Cut::Violation(error));
-                None
-            }
-        }
-    }
-
-    fn count_dropped(&self, reader: &mut MessageReader) {
-        let dropped = reader.take_dropped_underscores();
-        if dropped > 0 {
-            let stats = &self.connection.stats;
-            stats.dropped_headers_with_underscores.add(dropped.into());
-        }
-    }
-
-    /// Reads more. Pending if there is nothing, and nothing more that would bring a step about.
-    fn fill(&self, reading: &mut Reading) -> Poll<()> {
-        if reading.is_finished {
-            return Poll::Pending;
-        }
-        reading.input.release_if_empty();
-        let before = reading.input.len();
-        let input = &mut reading.input;
-        let read = self
-            .connection
-            .quic
-            .read(self.mailbox.id, READ_BYTES, |part| input.extend(part));
-        let got = reading.input.len() - before;
-        self.mailbox
-            .link
-            .meter(|bytes| bytes.wire_bytes_received += count(got));
-        match read {
-            Ok(ReadEnd::Reset(code)) => {
-                self.connection.note_reset(&self.mailbox, code);
-                Poll::Pending
-            }
-            Ok(ReadEnd::Finished) => {
-                reading.is_finished = true;
-                Poll::Ready(())
-            }
-            Ok(ReadEnd::Full) => Poll::Ready(()),
-            Ok(ReadEnd::Blocked) if got > 0 => Poll::Ready(()),
-            Ok(ReadEnd::Blocked) | Err(_) => Poll::Pending,
-        }
-    }
-
-    fn poll_read(
-        &self,
-        chunk: &mut Buffer,
-        trailers: &mut HeaderMap,
-    ) -> Poll<Result<BodyEvent, DownstreamError>> {
-        let mut reading = self.reading.borrow_mut();
-        let mut headers = HeaderMap::new(MapKind::RequestTrailers);
-        let before = chunk.len();
-        loop {
-            if self.mailbox.link.is_cut() {
-                return Poll::Ready(Err(self.loss()));
-            }
-            let has_data = chunk.len() > before;
-            let Some(event) = self.step(&mut reading, &mut headers) else {
-                return Poll::Ready(match has_data {
-                    // What came before counts; the next read tells of the end.
-                    true => Ok(BodyEvent::Data { end_stream: false }),
-                    false => Err(self.loss()),
-                });
-            };
-            match event {
-                Event::Head { .. } => {}
-                Event::Data {
-                    data, end_stream, ..
-                } => {
-                    let end = data.end;
-                    let bytes = reading.input.readable().get(data).unwrap_or_default();
-                    chunk.extend(bytes);
-                    reading.input.advance(end);
-                    if end_stream {
-                        return self.read_to_end(BodyEvent::Data { end_stream });
-                    }
-                }
-                Event::Trailers { size } => {
-                    self.mailbox.link.meter(|bytes| {
-                        bytes.header_bytes_received += count(size.wire);
-                        bytes.decompressed_header_bytes_received += count(size.decoded);
-                    });
-                    let came =
-                        std::mem::replace(&mut headers, HeaderMap::new(MapKind::RequestTrailers));
-                    reading.trailers = Some(Box::new(came));
-                }
-                Event::End => {
-                    return self.read_to_end(BodyEvent::Data { end_stream: true });
-                }
-                Event::NeedMore if reading.is_finished && reading.trailers.is_some() => {
-                    if let Some(came) = reading.trailers.take() {
-                        *trailers = *came;
-                    }
-                    return self.read_to_end(BodyEvent::Trailers);
-                }
-                Event::NeedMore if has_data => {
-                    return Poll::Ready(Ok(BodyEvent::Data { end_stream: false }));
-                }
-                Event::NeedMore => match self.fill(&mut reading) {
-                    Poll::Ready(()) => {}
-                    Poll::Pending => return Poll::Pending,
-                },
-            }
-        }
-    }
-
-    fn read_to_end(&self, event: BodyEvent) -> Poll<Result<BodyEvent, DownstreamError>> {
-        self.is_read.set(true);
-        Poll::Ready(Ok(event))
-    }
-
     /// Ends both directions.
-    fn give_up(&self, code: ErrorCode) {
+    pub(super) fn give_up(&self, code: ErrorCode) {
         let (quic, id) = (&self.connection.quic, self.mailbox.id);
         quic.reset(id, code.0);
         quic.stop(id, code.0);
         self.connection.stats.tx_reset.inc();
+    }
+
+    /// Whether the client has ended its side, or given it up, as far as is known when all that is there has been read.
+    fn has_all_come(&self) -> bool {
+        let (quic, id) = (&self.connection.quic, self.mailbox.id);
+        loop {
+            match quic.read(id, READ_BYTES, |_nobody_wants_it| {}) {
+                Ok(ReadEnd::Full) => {}
+                Ok(ReadEnd::Blocked) => return false,
+                Ok(ReadEnd::Finished | ReadEnd::Reset(_)) | Err(_) => return true,
+            }
+        }
     }
 
     /// The answer is whole, the request is not.
@@ -355,7 +156,9 @@ impl Http3Stream {
         } else if let Some(Cut::Reset) = self.mailbox.link.cut.get() {
             let (quic, code) = (&self.connection.quic, ErrorCode::REQUEST_CANCELLED.0);
             quic.reset(id, code);
-            quic.stop(id, code);
+            if !self.has_all_come() {
+                quic.stop(id, code);
+            }
         }
         self.connection.stream_ended(id);
     }

@@ -21,8 +21,8 @@ use nuncio_contract::overload::ScaledTimer;
 use crate::connection_manager::config::Terminal;
 use crate::downstream::Downstream;
 use crate::exchange::{
-    CONNECTION, DRAINED, Exchange, LOG, REQUEST, REQUEST_HEADERS, ROUTE, STREAM_DURATION,
-    STREAM_IDLE, Stop,
+    CONNECTION, DRAINED, Exchange, LOG, OVERLOADED, REQUEST, REQUEST_HEADERS, ROUTE,
+    STREAM_DURATION, STREAM_IDLE, Stop,
 };
 use crate::filter_chain::Way;
 use crate::filter_engine::Flow;
@@ -158,11 +158,15 @@ impl<D: Downstream> Exchange<'_, D> {
         }
     }
 
-    /// What else may end the wait of a stream: the end of the drain, and a timeout that is shorter now.
+    /// What else may end the wait of a stream: the end of the drain, that it holds too much, and a timeout that is shorter
+    /// now.
     #[cold]
     fn poll_care(&self, cx: &mut Context<'_>, timer: ScaledTimer) -> Poll<usize> {
         if self.manager.drain.is_over() {
             return Poll::Ready(DRAINED);
+        }
+        if self.is_too_large_now() {
+            return Poll::Ready(OVERLOADED);
         }
         let Some(end) = self.scaled_idle_end(timer) else {
             return Poll::Pending;

@@ -13,7 +13,8 @@ use nuncio_contract::stream_info::ResponseFlags;
 use super::StreamEnd;
 use crate::downstream::{Downstream, DownstreamError};
 use crate::exchange::{
-    DRAINED, Exchange, REQUEST, REQUEST_HEADERS, ROUTE, STREAM_DURATION, STREAM_IDLE, Stop,
+    DRAINED, Exchange, OVERLOADED, REQUEST, REQUEST_HEADERS, ROUTE, STREAM_DURATION, STREAM_IDLE,
+    Stop,
 };
 use crate::router;
 
@@ -54,6 +55,7 @@ impl<D: Downstream> Exchange<'_, D> {
                 ResponseFlags::NONE,
             ),
             DRAINED => return self.drained(),
+            OVERLOADED => return Stop::Overloaded,
             _ => return router::timed_out(self),
         };
         counter.inc();
@@ -105,6 +107,8 @@ impl<D: Downstream> Exchange<'_, D> {
             }
             // Nothing is wrong with it for counters and logs.
             Stop::Unread => StreamEnd::Unread,
+            // Nothing of what it holds is sent.
+            Stop::Overloaded => StreamEnd::Broken,
             Stop::Reply(_)
             | Stop::RouteReply(_)
             | Stop::ResponseBroken

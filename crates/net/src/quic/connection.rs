@@ -15,8 +15,9 @@ use quinn_proto::{
     ReadableError, StreamId, VarInt, WriteError,
 };
 
-use super::endpoint::{Endpoint, Kept};
+use super::endpoint::Endpoint;
 use super::session::Found;
+use super::writing::Kept;
 use crate::deadline::Deadlines;
 use crate::tls::{QuicHandshake, TlsFailure};
 

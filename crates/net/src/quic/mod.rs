@@ -24,6 +24,7 @@ mod session;
 mod settings;
 #[cfg(test)]
 mod tests;
+mod writing;
 
 pub use connection::{Connection, Lost, ReadEnd};
 pub use endpoint::{Admission, Endpoint, HalfOpen, HandshakeFailure, Verdict};

@@ -57,10 +57,6 @@ impl OverloadConfig {
             match action {
                 Action::ReduceTimeouts => timers = timer_minimums(message, ctx),
                 Action::ShrinkHeap => shrink_interval = interval(message, ctx),
-                Action::ResetStreams => {
-                    let what = "the action `reset_high_memory_stream`";
-                    ctx.unsupported(message.name.span, what);
-                }
                 _ => {}
             }
             actions.push(triggered(action, &message.name.value, &message.triggers));
