@@ -122,7 +122,7 @@ impl Listeners {
         self.drains().any(|drains| drains.has_managers)
     }
 
-    /// Forgets those that have drained; whether some that had routes from elsewhere have since this was asked last.
+    /// Forgets those that have drained; whether some have since this was asked last.
     pub(crate) fn have_drained(&mut self) -> bool {
         self.forget_drained();
         std::mem::take(&mut self.has_drained)
@@ -134,8 +134,7 @@ impl Listeners {
         for draining in [&mut self.draining, &mut self.draining_chains] {
             draining.retain(|one| {
                 let is_under_way = one.is_under_way(now);
-                let has_sources = !one.routes.is_empty() || !one.scopes.is_empty();
-                *has_drained |= !is_under_way && has_sources;
+                *has_drained |= !is_under_way;
                 is_under_way
             });
         }

@@ -37,7 +37,7 @@ pub(crate) struct Listeners {
     pub(super) draining: Vec<Drains>,
     /// The former versions of those that were updated in place, as long as they have connections.
     pub(super) draining_chains: Vec<Drains>,
-    /// Some that had routes from elsewhere have drained since this was asked last.
+    /// Some have drained since this was asked last.
     pub(super) has_drained: bool,
     pub(super) draining_shown: Draining,
     next_id: u64,
