@@ -83,7 +83,9 @@ pub(super) fn identity(
         let path = name_of(key_source);
         let why = match is_of_another_type(&certified) {
             true => "error:0b000073:X.509 certificate routines:OPENSSL_internal:KEY_TYPE_MISMATCH",
-            false => "error:0b000074:X.509 certificate routines:OPENSSL_internal:KEY_VALUES_MISMATCH",
+            false => {
+                "error:0b000074:X.509 certificate routines:OPENSSL_internal:KEY_VALUES_MISMATCH"
+            }
         };
         let text = format!("Failed to load private key from {path}, Cause: {why}");
         return Err(refuse(key_source, text));
@@ -249,16 +251,6 @@ fn response(
 }
 
 /// Whether the key is one of an elliptic curve; RSA keys that are too short are refused.
-/// Whether the key is of another type than that of its certificate.
-fn is_of_another_type(certified: &CertifiedKey) -> bool {
-    let leaf = certified.cert.first();
-    let Some(Ok((_, leaf))) = leaf.map(|leaf| X509Certificate::from_der(leaf)) else {
-        return false;
-    };
-    let key_is_ecdsa = certified.key.algorithm() == rustls::SignatureAlgorithm::ECDSA;
-    is_ecdsa(&leaf).is_ok_and(|leaf_is_ecdsa| leaf_is_ecdsa != key_is_ecdsa)
-}
-
 fn is_ecdsa(certificate: &X509Certificate<'_>) -> Result<bool, &'static str> {
     const SHORTEST_RSA_BITS: usize = 2048;
     match certificate.public_key().parsed() {
@@ -268,6 +260,16 @@ fn is_ecdsa(certificate: &X509Certificate<'_>) -> Result<bool, &'static str> {
         Ok(PublicKey::EC(_)) => Ok(true),
         _ => Ok(false),
     }
+}
+
+/// Whether the key is of another type than that of its certificate.
+fn is_of_another_type(certified: &CertifiedKey) -> bool {
+    let leaf = certified.cert.first();
+    let Some(Ok((_, leaf))) = leaf.map(|leaf| X509Certificate::from_der(leaf)) else {
+        return false;
+    };
+    let key_is_ecdsa = certified.key.algorithm() == rustls::SignatureAlgorithm::ECDSA;
+    is_ecdsa(&leaf).is_ok_and(|leaf_is_ecdsa| leaf_is_ecdsa != key_is_ecdsa)
 }
 
 fn server_names(certificate: &X509Certificate<'_>) -> Vec<String> {
