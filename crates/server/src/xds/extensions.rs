@@ -176,7 +176,7 @@ impl Discovery<'_> {
     /// Ends subscriptions that no listener needs any more. While some drain, whether they have connections or not, all
     /// stay, as theirs do in Envoy.
     pub(super) fn drop_unused_extensions(&self) {
-        let drains = self.running.listeners.borrow().drains().next().is_some();
+        let drains = self.running.listeners.borrow().are_draining();
         if drains || self.extensions.borrow().is_empty() {
             return;
         }

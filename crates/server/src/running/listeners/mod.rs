@@ -23,7 +23,7 @@ use nuncio_net::listen_address::ListenAddress;
 use super::draining::{Draining, Drains};
 use super::sockets::{Copies, Inherit, Sockets};
 use crate::admin::state::DynamicConfig;
-use crate::listener::{ListenerCommand, ListenerId, SocketEnd};
+use crate::listener::{InPlace, ListenerCommand, ListenerId, SocketEnd};
 use crate::resource::{ListenerResource, Rejected};
 use crate::workers::{Command, Workers};
 
@@ -286,6 +286,7 @@ impl Listeners {
             self.draining_shown.note(running);
         }
         running.updated = now;
+        let mut in_place = None;
         let (listener, routes) = (Arc::clone(&resource.listener), Arc::clone(&resource.routes));
         if routes_alone {
             running.resource.routes = resource.routes;
@@ -294,6 +295,10 @@ impl Listeners {
             if let Some(sockets) = &mut running.sockets {
                 sockets.set_backlog(resource.listener.options.backlog);
             }
+            in_place = is_in_place.then(|| InPlace {
+                former: running.resource.version.chain_identities(),
+                now: resource.version.chain_identities(),
+            });
             let mut old = std::mem::replace(&mut running.resource, resource);
             if is_in_place && running.resource.update.is_some() && old.update.is_some() {
                 // Envoy goes on with the version of the listener that it changes.
@@ -303,10 +308,10 @@ impl Listeners {
                 .push(self.draining_shown.begin(&old.listener));
         }
         workers.tell(|| {
-            let routes = Arc::clone(&routes);
+            let (routes, in_place) = (Arc::clone(&routes), in_place.clone());
             let command = match routes_alone {
                 true => ListenerCommand::SetRoutes(routes),
-                false => ListenerCommand::Update(Arc::clone(&listener), routes),
+                false => ListenerCommand::Update(Arc::clone(&listener), routes, in_place),
             };
             Some(Command::Listener(id, command))
         });
@@ -355,7 +360,10 @@ impl Listeners {
             (&self.stats.total_listeners_draining, self.draining.len()),
             (
                 &self.stats.total_filter_chains_draining,
-                self.draining_chains.len(),
+                self.draining_chains
+                    .iter()
+                    .filter(|one| !one.is_over())
+                    .count(),
             ),
         ] {
             if draining > 0 || gauge.share() != 0 {
