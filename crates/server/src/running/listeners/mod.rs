@@ -2,6 +2,8 @@
 //!
 //! What becomes of one whose message is another than before:
 //! - its routes alone are others: the workers swap the table; connections stay;
+//! - its filter chains alone are others: as below, but that open connections of chains that stay go on, and count for
+//!   the limit of the listener as before;
 //! - anything else but the address: the sockets stay, connections to come get the new connection manager, open
 //!   ones drain on the old one;
 //! - the address: new sockets are bound and accept before the old ones, emptied, are closed.
@@ -294,6 +296,10 @@ impl Listeners {
         } else {
             if let Some(sockets) = &mut running.sockets {
                 sockets.set_backlog(resource.listener.options.backlog);
+            }
+            if is_in_place {
+                let former = &running.resource.listener.limits;
+                resource.listener.limits.go_on_from(former);
             }
             in_place = is_in_place.then(|| InPlace {
                 former: running.resource.version.chain_identities(),
