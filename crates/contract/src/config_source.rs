@@ -31,6 +31,8 @@ const REQUEST_TIMEOUT: Duration = Duration::from_secs(1);
 /// The one validator that there is.
 const MINIMUM_CLUSTERS: &str =
     "envoy.extensions.config.validators.minimum_clusters.v3.MinimumClustersValidator";
+/// The guard of servers that are asked in the place of others.
+const FAILOVER: &str = "envoy.restart_features.xds_failover_support";
 /// How many requests may be sent at once where there is a limit.
 const MOST_TOKENS: u32 = 100;
 /// How many more may be sent each second.
@@ -178,6 +180,8 @@ pub struct ServerSource {
     pub is_delta: bool,
     /// Where it is.
     pub target: GrpcTarget,
+    /// Where another one is that is asked while it does not answer.
+    pub other: Option<GrpcTarget>,
     /// Whether it is told once a stream who asks.
     pub node_once: bool,
     /// The shortest pause before a stream is opened again, and the longest one.
@@ -325,19 +329,51 @@ impl ApiConfigSource {
         self.cluster_names.is_empty() && self.grpc_services.is_empty()
     }
 
+    /// The server that is asked for everything, perhaps with another one that is asked while it does not answer.
+    ///
+    /// # Errors
+    /// If there is none, or too many, or it does not speak gRPC.
+    pub fn server_of_all(&self, ctx: &mut Ctx) -> Result<ServerSource, Refused> {
+        let other = match self.grpc_services.get(1) {
+            Some(other) if fails_over(ctx) => Some(other.compile(ctx)?),
+            _ => None,
+        };
+        let server = self.first_server(ctx)?;
+        let identity = format!("{} {other:?}", server.identity);
+        Ok(ServerSource {
+            other,
+            identity: identity.into(),
+            ..server
+        })
+    }
+
     /// The server.
     ///
     /// # Errors
     /// If there is not exactly one, or it does not speak gRPC.
     pub fn server(&self, ctx: &mut Ctx) -> Result<ServerSource, Refused> {
+        if let [_, other] = self.grpc_services.as_slice()
+            && fails_over(ctx)
+        {
+            let what = "a second server, but in `ads_config`";
+            return Err(ctx.unsupported_here(other.span(), what));
+        }
+        self.first_server(ctx)
+    }
+
+    fn first_server(&self, ctx: &mut Ctx) -> Result<ServerSource, Refused> {
         self.check_servers(ctx)?;
         if matches!(self.api_type, ApiType::Rest) {
             let text = "envoy.config.core.v3.ApiConfigSource type must be of non-aggregated gRPC: ";
             ctx.error(self.span(), text);
             return Err(Refused);
         }
-        let [service] = self.grpc_services.as_slice() else {
-            let text = "envoy.config.core.v3.ApiConfigSource::(AGGREGATED_)(DELTA_)GRPC must have no more than 1 gRPC services specified: ";
+        let most = 1 + usize::from(fails_over(ctx));
+        let service = self.grpc_services.first();
+        let Some(service) = service.filter(|_| self.grpc_services.len() <= most) else {
+            let text = format!(
+                "envoy.config.core.v3.ApiConfigSource::(AGGREGATED_)(DELTA_)GRPC must have no more than {most} gRPC services specified: "
+            );
             ctx.error(self.span(), text);
             return Err(Refused);
         };
@@ -355,6 +391,7 @@ impl ApiConfigSource {
         Ok(ServerSource {
             is_delta,
             target,
+            other: None,
             node_once,
             pauses,
             rate,
@@ -362,6 +399,11 @@ impl ApiConfigSource {
             identity: identity.into(),
         })
     }
+}
+
+/// Whether servers may have others that are asked in their place.
+fn fails_over(ctx: &Ctx) -> bool {
+    ctx.runtime.key(FAILOVER).boolean(false)
 }
 
 impl RateLimitSettings {

@@ -4,12 +4,14 @@
 use std::sync::Arc;
 use std::time::SystemTime;
 
-use nuncio_config::tree::{Message, same, same_but_for};
+use nuncio_config::tree::{Message, Value, same, same_but_for};
 use nuncio_config::typed::{Awaited, Ctx, FileRead, Refused, SecretWish, decode};
+use nuncio_config::wire;
 use nuncio_contract::config_source::ConfigSource;
+use nuncio_contract::hash::xxh64;
 use nuncio_upstream::config::ClusterConfig;
 
-use crate::listener::{CompiledListener, Routes};
+use crate::listener::{ChainIdentities, CompiledListener, Routes};
 
 /// The fields of a listener that hold filter chains.
 const CHAINS: [&str; 3] = [
@@ -118,6 +120,16 @@ impl Version {
             Arc::new(rest)
         };
         same(&without(&self.message), &without(&newer.message))
+    }
+
+    /// What tells its filter chains apart, in their order, the default one last.
+    pub(crate) fn chain_identities(&self) -> ChainIdentities {
+        let list = self.message.find(&["filter_chains"]);
+        let list = list.and_then(Value::as_list).unwrap_or_default();
+        let chains = list.iter().filter_map(|item| item.value.as_message());
+        let default = self.message.find(&["default_filter_chain"]);
+        let all = chains.chain(default.and_then(Value::as_message));
+        all.map(|chain| xxh64(&wire::encode(chain), 0)).collect()
     }
 
     /// How much of `newer` is another than this.

@@ -81,10 +81,13 @@ pub(super) fn identity(
         certified.keys_match()
     {
         let path = name_of(key_source);
-        let text = format!(
-            "Failed to load private key from {path}, Cause: error:0b000074:X.509 certificate routines:\
-             OPENSSL_internal:KEY_VALUES_MISMATCH"
-        );
+        let why = match is_of_another_type(&certified) {
+            true => "error:0b000073:X.509 certificate routines:OPENSSL_internal:KEY_TYPE_MISMATCH",
+            false => {
+                "error:0b000074:X.509 certificate routines:OPENSSL_internal:KEY_VALUES_MISMATCH"
+            }
+        };
+        let text = format!("Failed to load private key from {path}, Cause: {why}");
         return Err(refuse(key_source, text));
     }
     let leaf = certified
@@ -257,6 +260,16 @@ fn is_ecdsa(certificate: &X509Certificate<'_>) -> Result<bool, &'static str> {
         Ok(PublicKey::EC(_)) => Ok(true),
         _ => Ok(false),
     }
+}
+
+/// Whether the key is of another type than that of its certificate.
+fn is_of_another_type(certified: &CertifiedKey) -> bool {
+    let leaf = certified.cert.first();
+    let Some(Ok((_, leaf))) = leaf.map(|leaf| X509Certificate::from_der(leaf)) else {
+        return false;
+    };
+    let key_is_ecdsa = certified.key.algorithm() == rustls::SignatureAlgorithm::ECDSA;
+    is_ecdsa(&leaf).is_ok_and(|leaf_is_ecdsa| leaf_is_ecdsa != key_is_ecdsa)
 }
 
 fn server_names(certificate: &X509Certificate<'_>) -> Vec<String> {

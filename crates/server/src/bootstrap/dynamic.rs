@@ -65,7 +65,10 @@ pub(super) fn sources(bootstrap: &Bootstrap, ctx: &mut Ctx) -> DynamicSources {
     let (clusters, cluster_collection) = source(&resources.cds_config, of_clusters, CLUSTER);
     let of_listeners = &resources.lds_resources_locator;
     let (listeners, listener_collection) = source(&resources.lds_config, of_listeners, LISTENER);
-    let ads = resources.ads_config.as_ref().map(|ads| ads.server(ctx));
+    let ads = resources
+        .ads_config
+        .as_ref()
+        .map(|ads| ads.server_of_all(ctx));
     DynamicSources {
         clusters,
         cluster_collection,

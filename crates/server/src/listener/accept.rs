@@ -390,18 +390,18 @@ async fn filtered(
         End::Http(manager) => serve_http(gate, manager, (filters, info), client).await,
         End::Tcp(proxy) => {
             let proxy = Rc::clone(proxy);
-            let mut served = std::pin::pin!(proxy.serve(filters, client, info, gate.drained(id)));
+            let mut served = std::pin::pin!(proxy.serve(filters, client, info, chain.drained(id)));
             let info = poll_fn(|cx| worker.step(|| served.as_mut().poll(cx))).await;
             Known::Stream(Box::new(info))
         }
         End::Redis(proxy) => {
             let proxy = Rc::clone(proxy);
-            let mut served = std::pin::pin!(proxy.serve(filters, client, info, gate.drained(id)));
+            let mut served = std::pin::pin!(proxy.serve(filters, client, info, chain.drained(id)));
             let info = poll_fn(|cx| worker.step(|| served.as_mut().poll(cx))).await;
             Known::Stream(Box::new(info))
         }
         End::Filter(around) => {
-            let drained = gate.drained(id);
+            let drained = chain.drained(id);
             let served = connection::serve(around.clone(), filters, client, info, drained);
             let mut served = std::pin::pin!(served);
             let info = poll_fn(|cx| worker.step(|| served.as_mut().poll(cx))).await;

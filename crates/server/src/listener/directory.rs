@@ -9,7 +9,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::rc::Rc;
 
 use super::gate::Gate;
-use super::on_worker::ListenerId;
+use super::listener_id::ListenerId;
 
 /// The gate of the moment.
 type Current = Rc<RefCell<Rc<Gate>>>;

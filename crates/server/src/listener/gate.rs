@@ -45,7 +45,7 @@ pub(super) struct Gate {
     pub(super) log: Option<Rc<ConnectionLog>>,
     /// Where connections are spread over the workers one by one.
     pub(super) seat: Option<Seat>,
-    /// Of connections that no connection manager sees off.
+    /// Of connections that have no chain yet.
     drain: Rc<Drain>,
 }
 
@@ -54,6 +54,8 @@ pub(super) struct ChainOnThread {
     pub(super) socket: SocketOnThread,
     pub(super) filters: Vec<Box<dyn NetworkFilterFactory>>,
     pub(super) end: End,
+    /// Of connections that no connection manager sees off.
+    drain: Rc<Drain>,
 }
 
 /// What ends a chain.
@@ -89,6 +91,7 @@ impl Gate {
         let chains = listener.chains.iter().zip(routes.iter());
         let chains = chains.map(|(chain, routes)| {
             let routes = Arc::clone(routes);
+            let chain_drain = Rc::new(Drain::new(drain));
             let end = match &chain.end {
                 ChainEnd::Http(http) => {
                     let worker = Rc::clone(&thread.worker);
@@ -105,7 +108,7 @@ impl Gate {
                 }
                 ChainEnd::Tcp(proxy) => {
                     let worker = tcp_worker(&thread.worker);
-                    let drains = drains(&own_drain, &thread.worker);
+                    let drains = drains(&chain_drain, &thread.worker);
                     let proxy = TcpProxy::new(Arc::clone(proxy), worker, drains);
                     End::Tcp(Rc::new(proxy))
                 }
@@ -119,6 +122,7 @@ impl Gate {
                 socket: chain.transport_socket.on_thread(&listener.scope),
                 filters: filters(chain, &root),
                 end,
+                drain: chain_drain,
             })
         });
         let log = ConnectionLog::new(&listener.logs, &root, &thread.worker);
@@ -164,29 +168,21 @@ impl Gate {
 
     /// Begins to see the connections off; returns when that will be over.
     pub(super) fn begin_drain(&self, now: Instant) -> Instant {
-        for manager in self.managers().flatten() {
-            manager.drain.begin(now);
+        for chain in &self.chains {
+            chain.begin_drain(now);
         }
         self.drain.begin(now)
     }
 
     /// Closes the connections that are left.
     pub(super) fn end_drain(&self) {
-        for manager in self.managers().flatten() {
-            manager.drain.end();
-        }
+        self.chains.iter().for_each(|chain| chain.end_drain());
         self.drain.end();
     }
 
-    /// Over once the connections that are left are to be closed.
+    /// Over once the connections that are left are to be closed, those that have no chain yet.
     pub(super) async fn drained(&self, id: u64) {
-        let _woken_at_its_end =
-            poll_fn(|cx| Poll::Ready(self.drain.register(id, cx.waker()))).await;
-        poll_fn(|_| match self.drain.is_over() {
-            true => Poll::Ready(()),
-            false => Poll::Pending,
-        })
-        .await;
+        over(&self.drain, id).await;
     }
 
     /// Counts the begin of a connection.
@@ -229,6 +225,39 @@ impl Gate {
             .downstream_cx_length_ms
             .record(u64::try_from(lived.as_millis()).unwrap_or(u64::MAX));
     }
+}
+
+impl ChainOnThread {
+    /// Begins to see its connections off; returns when that will be over.
+    pub(super) fn begin_drain(&self, now: Instant) -> Instant {
+        if let End::Http(manager) = &self.end {
+            manager.drain.begin(now);
+        }
+        self.drain.begin(now)
+    }
+
+    /// Closes its connections that are left.
+    pub(super) fn end_drain(&self) {
+        if let End::Http(manager) = &self.end {
+            manager.drain.end();
+        }
+        self.drain.end();
+    }
+
+    /// Over once its connections that are left are to be closed.
+    pub(super) async fn drained(&self, id: u64) {
+        over(&self.drain, id).await;
+    }
+}
+
+/// Completes when a drain is over.
+async fn over(drain: &Drain, id: u64) {
+    let _woken_at_its_end = poll_fn(|cx| Poll::Ready(drain.register(id, cx.waker()))).await;
+    poll_fn(|_| match drain.is_over() {
+        true => Poll::Ready(()),
+        false => Poll::Pending,
+    })
+    .await;
 }
 
 /// Has the connection manager heed the overload manager.

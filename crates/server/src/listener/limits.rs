@@ -7,6 +7,7 @@
 
 use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering::Relaxed;
+use std::sync::{Arc, OnceLock};
 
 use nuncio_config::runtime::{RuntimeKey, RuntimeKeys};
 
@@ -22,7 +23,8 @@ pub(crate) struct ConnectionLimits {
     of_process: RuntimeKey,
     /// Whether the listener does not care for the limit of the process.
     pub(super) ignores_process: bool,
-    live: AtomicU64,
+    /// Shared with former versions of the listener whose connections may stay.
+    live: OnceLock<Arc<AtomicU64>>,
     /// Whether they are the admin's.
     is_of_admin: bool,
 }
@@ -38,7 +40,7 @@ impl ConnectionLimits {
             own: runtime.key(&key),
             of_process: Self::key_of_process(ignores_process, runtime),
             ignores_process,
-            live: AtomicU64::new(0),
+            live: OnceLock::new(),
             is_of_admin: false,
         }
     }
@@ -50,6 +52,15 @@ impl ConnectionLimits {
             is_of_admin: true,
             ..ConnectionLimits::default()
         }
+    }
+
+    /// Goes on with the connections of a former version of the listener, if there are none yet.
+    pub(crate) fn go_on_from(&self, former: &Self) {
+        let _it_has_some = self.live.set(Arc::clone(former.live()));
+    }
+
+    fn live(&self) -> &Arc<AtomicU64> {
+        self.live.get_or_init(Arc::default)
     }
 
     /// The key of the process's limit, or one without a value.
@@ -68,12 +79,12 @@ impl ConnectionLimits {
 
     /// Whether the listener has none.
     pub(super) fn is_full(&self) -> bool {
-        is_full(self.live.load(Relaxed), &self.own)
+        is_full(self.live().load(Relaxed), &self.own)
     }
 
     /// A connection has a filter chain.
     pub(super) fn opened(&self, is_watched: bool) {
-        let live = self.live.fetch_add(1, Relaxed);
+        let live = self.live().fetch_add(1, Relaxed);
         live_connections::add(is_watched);
         if self.is_of_admin {
             live_connections::admin_has(live + 1);
@@ -82,7 +93,7 @@ impl ConnectionLimits {
 
     /// It is closed.
     pub(super) fn closed(&self, is_watched: bool) {
-        let live = self.live.fetch_sub(1, Relaxed);
+        let live = self.live().fetch_sub(1, Relaxed);
         live_connections::remove(is_watched);
         if self.is_of_admin {
             live_connections::admin_has(live.saturating_sub(1));
@@ -93,4 +104,28 @@ impl ConnectionLimits {
 fn is_full(live: u64, limit: &RuntimeKey) -> bool {
     let most = limit.integer(u64::MAX);
     most != u64::MAX && live >= most
+}
+
+#[cfg(test)]
+mod tests {
+    use nuncio_config::runtime::RuntimeValue;
+
+    use super::*;
+
+    #[test]
+    fn connections_that_stay_count_for_the_next_version_of_their_listener() {
+        let runtime = RuntimeKeys::default();
+        let former = ConnectionLimits::new("l", true, &runtime);
+        let key = "envoy.resource_limits.listener.l.connection_limit";
+        let one = RuntimeValue::of_text("1").expect("it is a number");
+        runtime.set_values([(key.into(), one)].into());
+        former.opened(false);
+        let apart = ConnectionLimits::new("l", true, &runtime);
+        assert!(former.is_full() && !apart.is_full());
+        let next = ConnectionLimits::new("l", true, &runtime);
+        next.go_on_from(&former);
+        assert!(next.is_full());
+        former.closed(false);
+        assert!(!next.is_full());
+    }
 }

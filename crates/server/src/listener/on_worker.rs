@@ -1,14 +1,13 @@
 //! The listeners of one worker, and how they change while it runs.
 //!
 //! A listener whose connection manager changes keeps its socket: connections to come get the new one, those
-//! that are open stay with the old one, which drains. New routes reach open connections too, those that drain
+//! that are open stay with the old one, which drains (`former.rs`). New routes reach open connections too, those that drain
 //! among them, from their next request on. A listener that goes first accepts what the kernel has queued for it, so that nobody is reset.
 
 use std::cell::RefCell;
 use std::collections::HashMap;
-use std::ptr;
-use std::rc::{Rc, Weak};
-use std::sync::{self, Arc};
+use std::rc::Rc;
+use std::sync::{Arc, Weak};
 
 use nuncio_contract::clock::Clock;
 use nuncio_http::drain::DrainPolicy;
@@ -18,19 +17,18 @@ use tokio::sync::oneshot;
 
 use super::accept::accept;
 use super::datagrams::DatagramsOnWorker;
+use super::former::{Formers, InPlace};
 use super::gate::Gate;
+use super::listener_id::ListenerId;
 use super::{ChainRoutes, CompiledListener, OnThread, Routes, balance, internal, quic};
-
-/// A listener's number, the same on all threads and never given twice.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(crate) struct ListenerId(pub(crate) u64);
 
 /// What becomes of a listener.
 pub(crate) enum ListenerCommand {
     /// It begins to accept on this worker's sockets.
     Add(Arc<CompiledListener>, Routes, Vec<BoundSocket>),
-    /// Its connections to come have another connection manager.
-    Update(Arc<CompiledListener>, Routes),
+    /// Its connections to come have another connection manager; those that it has too, unless it changes in its chains
+    /// alone and theirs stay.
+    Update(Arc<CompiledListener>, Routes, Option<InPlace>),
     /// Its requests to come have other routes.
     SetRoutes(Routes),
     /// It goes.
@@ -56,8 +54,7 @@ pub(crate) struct WorkerListeners {
     drain: DrainPolicy,
     accepting: HashMap<ListenerId, Accepting>,
     datagrams: HashMap<ListenerId, DatagramsOnWorker>,
-    /// Those whose connections drain, as long as they have some.
-    draining: Vec<Weak<Gate>>,
+    formers: Formers,
 }
 
 /// How often connections that are cut off may run until they have ended.
@@ -73,11 +70,11 @@ impl WorkerListeners {
     /// No listener yet.
     pub(crate) fn new(thread: OnThread, drain: DrainPolicy) -> Self {
         WorkerListeners {
+            formers: Formers::new(&thread.worker),
             thread,
             drain,
             accepting: HashMap::new(),
             datagrams: HashMap::new(),
-            draining: Vec::new(),
         }
     }
 
@@ -114,14 +111,14 @@ impl WorkerListeners {
                 }
                 self.accepting.insert(id, Accepting { gate, ends });
             }
-            ListenerCommand::Update(listener, routes) => {
+            ListenerCommand::Update(listener, routes, in_place) => {
                 let Some(accepting) = self.accepting.get(&id) else {
                     return;
                 };
                 let old = accepting.gate.replace(self.gate(listener, &routes));
                 balance::receive(&accepting.gate);
                 old.leave_balance();
-                self.drain(&old);
+                self.formers.replaced(id, &old, in_place);
             }
             ListenerCommand::SetRoutes(routes) => {
                 if let Some(accepting) = self.accepting.get(&id) {
@@ -131,19 +128,21 @@ impl WorkerListeners {
             ListenerCommand::Remove(end) => {
                 if let Some(accepting) = self.accepting.remove(&id) {
                     let gate = accepting.stop(end);
-                    self.drain(&gate);
+                    self.formers.see_off(id, &gate);
                 }
             }
             ListenerCommand::Drain => {
                 if let Some(accepting) = self.accepting.get(&id) {
                     let now = self.thread.worker.now();
                     let _nobody_is_closed_then = accepting.gate.borrow().begin_drain(now);
+                    self.formers.begin_all(id);
                 }
             }
             ListenerCommand::Retire(end) => {
                 if let Some(accepting) = self.accepting.remove(&id) {
                     let gate = accepting.stop(end);
                     let _nobody_is_closed_then = gate.begin_drain(self.thread.worker.now());
+                    self.formers.begin_all(id);
                 }
             }
         }
@@ -184,9 +183,9 @@ impl WorkerListeners {
                 );
                 self.datagrams.insert(id, begun);
             }
-            ListenerCommand::Update(listener, routes) => {
+            ListenerCommand::Update(listener, routes, in_place) => {
                 let Some(config) = listener.datagrams.clone() else {
-                    return Some(ListenerCommand::Update(listener, routes));
+                    return Some(ListenerCommand::Update(listener, routes, in_place));
                 };
                 let old = self.datagrams.remove(&id)?;
                 let newer = old.update(listener, &config, &self.thread, self.drain);
@@ -209,31 +208,13 @@ impl WorkerListeners {
         Rc::new(Gate::new(listener, routes, &self.thread, None, self.drain))
     }
 
-    /// Gives connections that drain on a listener the routes of now.
+    /// Gives connections that a former version of a listener has the routes of now.
     pub(crate) fn set_draining_routes(
         &self,
-        listener: &sync::Weak<CompiledListener>,
+        listener: &Weak<CompiledListener>,
         routes: &ChainRoutes,
     ) {
-        let gates = self.draining.iter().filter_map(Weak::upgrade);
-        for gate in gates.filter(|gate| ptr::eq(Arc::as_ptr(&gate.listener), listener.as_ptr())) {
-            gate.set_chain_routes(routes);
-        }
-    }
-
-    /// Sees a gate's connections off.
-    fn drain(&mut self, gate: &Rc<Gate>) {
-        self.draining.retain(|gate| gate.strong_count() > 0);
-        self.draining.push(Rc::downgrade(gate));
-        let worker = Rc::clone(&self.thread.worker);
-        let over = gate.begin_drain(worker.now());
-        let gate = Rc::downgrade(gate);
-        tokio::task::spawn_local(async move {
-            tokio::time::sleep_until(over.into()).await;
-            if let Some(gate) = gate.upgrade() {
-                gate.end_drain();
-            }
-        });
+        self.formers.set_routes(listener, routes);
     }
 }
 

@@ -29,11 +29,14 @@ pub(crate) struct Drains {
     routes: Vec<RouteSource>,
     scopes: Vec<ScopeSource>,
     has_managers: bool,
+    /// The drain time has passed; connections that still are there are of chains that stay, or wait for their end.
+    is_over: bool,
 }
 
 impl Drains {
-    fn is_under_way(&self, now: Instant) -> bool {
-        self.until > now || self.listener.strong_count() > 0
+    /// Whether the drain time has passed.
+    pub(super) fn is_over(&self) -> bool {
+        self.is_over
     }
 
     /// The listener, if it has connections.
@@ -70,6 +73,7 @@ impl Draining {
             routes: routes.cloned().collect(),
             scopes: scopes.cloned().collect(),
             has_managers: managers().next().is_some(),
+            is_over: false,
         }
     }
 
@@ -117,12 +121,17 @@ impl Listeners {
         self.draining.iter().chain(&self.draining_chains)
     }
 
+    /// Whether some drain, whether they have connections or not.
+    pub(crate) fn are_draining(&self) -> bool {
+        self.drains().any(|one| !one.is_over)
+    }
+
     /// Whether there are connection managers among those that drain.
     pub(crate) fn have_draining_managers(&self) -> bool {
         self.drains().any(|drains| drains.has_managers)
     }
 
-    /// Forgets those that have drained; whether some that had routes from elsewhere have since this was asked last.
+    /// Forgets those that have drained; whether some have since this was asked last.
     pub(crate) fn have_drained(&mut self) -> bool {
         self.forget_drained();
         std::mem::take(&mut self.has_drained)
@@ -132,11 +141,12 @@ impl Listeners {
         let now = Instant::now();
         let has_drained = &mut self.has_drained;
         for draining in [&mut self.draining, &mut self.draining_chains] {
-            draining.retain(|one| {
-                let is_under_way = one.is_under_way(now);
-                let has_sources = !one.routes.is_empty() || !one.scopes.is_empty();
-                *has_drained |= !is_under_way && has_sources;
-                is_under_way
+            draining.retain_mut(|one| {
+                let is_over = one.until <= now;
+                let stays = !is_over || one.listener.strong_count() > 0;
+                *has_drained |= !stays || is_over && !one.is_over;
+                one.is_over = is_over;
+                stays
             });
         }
     }

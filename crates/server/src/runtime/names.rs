@@ -33,6 +33,7 @@ const HEARD: &[&str] = &[
     "envoy.restart_features.shared_cares_dns_resolver",
     "envoy.restart_features.use_cached_grpc_client_for_xds",
     "envoy.restart_features.use_eds_cache_for_ads",
+    "envoy.restart_features.xds_failover_support",
     // Expressions have a limit of their own, which is a wider one.
     "re2.max_program_size.error_level",
     "re2.max_program_size.warn_level",

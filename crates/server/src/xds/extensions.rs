@@ -124,12 +124,16 @@ impl Discovery<'_> {
         self.changed.notify_one();
     }
 
-    /// The places of all listeners, those that wait and those that are about to run too.
+    /// The places of all listeners, those that wait, that are about to run and that drain too.
     fn places(&self) -> Vec<Place> {
         let (listeners, warming) = (self.running.listeners.borrow(), self.warming.borrow());
         let resources = listeners.resources().chain(warming.resources());
         let places = resources.flat_map(|resource| Place::all(&resource.listener));
         let mut places: Vec<_> = places.collect();
+        let draining = listeners
+            .drains()
+            .filter_map(|one| one.listener().upgrade());
+        places.extend(draining.flat_map(|listener| Place::all(&listener)));
         let mut extensions = self.extensions.borrow_mut();
         extensions.attached.retain(Place::is_held);
         places.extend(extensions.attached.iter().cloned());
@@ -169,9 +173,11 @@ impl Discovery<'_> {
         }
     }
 
-    /// Ends subscriptions that no listener needs any more.
+    /// Ends subscriptions that no listener needs any more. While some drain, whether they have connections or not, all
+    /// stay, as theirs do in Envoy.
     pub(super) fn drop_unused_extensions(&self) {
-        if self.extensions.borrow().is_empty() {
+        let drains = self.running.listeners.borrow().are_draining();
+        if drains || self.extensions.borrow().is_empty() {
             return;
         }
         self.extensions.borrow_mut().attached.clear();

@@ -72,6 +72,7 @@ impl Discovery<'_> {
         let have_drained = self.running.listeners.borrow_mut().have_drained();
         if have_drained {
             self.drop_unused_routes();
+            self.drop_unused_extensions();
         }
     }
 

@@ -327,7 +327,9 @@ impl Secrets {
         if self.all.borrow().iter().any(is_the_same) {
             return Ok(());
         }
-        self.put(wish, &message, Some(&response.version), first)
+        let own = response.versions.first();
+        let version = own.unwrap_or(&response.version);
+        self.put(wish, &message, Some(version), first)
     }
 
     /// Has all who use a secret use another one from now on, or none of them.

@@ -3,8 +3,7 @@
 use std::rc::Rc;
 
 use nuncio_contract::calls::Calls;
-use nuncio_contract::config_source::ServerSource;
-use nuncio_contract::grpc_client::{GrpcEnd, GrpcEvent, GrpcStream};
+use nuncio_contract::grpc_client::{GrpcEnd, GrpcEvent, GrpcStream, GrpcTarget};
 use nuncio_contract::services::WorkerServices;
 
 use super::plane::{Ended, Next, Stream, Streams};
@@ -17,17 +16,12 @@ pub(super) fn over_clusters(services: &Rc<dyn WorkerServices>) -> Rc<dyn Streams
 struct OverClusters(Rc<dyn WorkerServices>);
 
 impl Streams for OverClusters {
-    fn open(
-        &self,
-        server: &ServerSource,
-        path: &str,
-        scope: &str,
-    ) -> Result<Box<dyn Stream>, Ended> {
+    fn open(&self, target: &GrpcTarget, path: &str, scope: &str) -> Result<Box<dyn Stream>, Ended> {
         let calls: Calls = self.0.calls().ok_or_else(|| Ended {
             status: nuncio_contract::grpc::status::UNAVAILABLE,
             message: "Cluster not available".into(),
         })?;
-        let stream = server.target.counting_in(scope).stream(&*calls, path, None);
+        let stream = target.counting_in(scope).stream(&*calls, path, None);
         stream
             .map(|stream| Box::new(OverCluster(stream)) as Box<dyn Stream>)
             .map_err(|end| ended(&end))

@@ -2,6 +2,8 @@
 //!
 //! What becomes of one whose message is another than before:
 //! - its routes alone are others: the workers swap the table; connections stay;
+//! - its filter chains alone are others: as below, but that open connections of chains that stay go on, and count for
+//!   the limit of the listener as before;
 //! - anything else but the address: the sockets stay, connections to come get the new connection manager, open
 //!   ones drain on the old one;
 //! - the address: new sockets are bound and accept before the old ones, emptied, are closed.
@@ -23,7 +25,7 @@ use nuncio_net::listen_address::ListenAddress;
 use super::draining::{Draining, Drains};
 use super::sockets::{Copies, Inherit, Sockets};
 use crate::admin::state::DynamicConfig;
-use crate::listener::{ListenerCommand, ListenerId, SocketEnd};
+use crate::listener::{InPlace, ListenerCommand, ListenerId, SocketEnd};
 use crate::resource::{ListenerResource, Rejected};
 use crate::workers::{Command, Workers};
 
@@ -37,7 +39,7 @@ pub(crate) struct Listeners {
     pub(super) draining: Vec<Drains>,
     /// The former versions of those that were updated in place, as long as they have connections.
     pub(super) draining_chains: Vec<Drains>,
-    /// Some that had routes from elsewhere have drained since this was asked last.
+    /// Some have drained since this was asked last.
     pub(super) has_drained: bool,
     pub(super) draining_shown: Draining,
     next_id: u64,
@@ -286,6 +288,7 @@ impl Listeners {
             self.draining_shown.note(running);
         }
         running.updated = now;
+        let mut in_place = None;
         let (listener, routes) = (Arc::clone(&resource.listener), Arc::clone(&resource.routes));
         if routes_alone {
             running.resource.routes = resource.routes;
@@ -294,6 +297,14 @@ impl Listeners {
             if let Some(sockets) = &mut running.sockets {
                 sockets.set_backlog(resource.listener.options.backlog);
             }
+            if is_in_place {
+                let former = &running.resource.listener.limits;
+                resource.listener.limits.go_on_from(former);
+            }
+            in_place = is_in_place.then(|| InPlace {
+                former: running.resource.version.chain_identities(),
+                now: resource.version.chain_identities(),
+            });
             let mut old = std::mem::replace(&mut running.resource, resource);
             if is_in_place && running.resource.update.is_some() && old.update.is_some() {
                 // Envoy goes on with the version of the listener that it changes.
@@ -303,10 +314,10 @@ impl Listeners {
                 .push(self.draining_shown.begin(&old.listener));
         }
         workers.tell(|| {
-            let routes = Arc::clone(&routes);
+            let (routes, in_place) = (Arc::clone(&routes), in_place.clone());
             let command = match routes_alone {
                 true => ListenerCommand::SetRoutes(routes),
-                false => ListenerCommand::Update(Arc::clone(&listener), routes),
+                false => ListenerCommand::Update(Arc::clone(&listener), routes, in_place),
             };
             Some(Command::Listener(id, command))
         });
@@ -355,7 +366,10 @@ impl Listeners {
             (&self.stats.total_listeners_draining, self.draining.len()),
             (
                 &self.stats.total_filter_chains_draining,
-                self.draining_chains.len(),
+                self.draining_chains
+                    .iter()
+                    .filter(|one| !one.is_over())
+                    .count(),
             ),
         ] {
             if draining > 0 || gauge.share() != 0 {

@@ -11,6 +11,7 @@ use nuncio_contract::grpc::status;
 
 use super::closes::Closes;
 use super::pace::Backoff;
+use super::turns::Turns;
 use super::{Ended, Plane, Stream, Streams};
 use crate::log;
 
@@ -28,6 +29,7 @@ pub(in crate::xds) async fn drive(plane: Weak<Plane>, streams: Rc<dyn Streams>, 
     let Some(first) = plane.upgrade() else { return };
     let mut backoff = Backoff::new(first.server.pauses.0, first.server.pauses.1);
     let mut closes = Closes::default();
+    let mut turns = Turns::new(first.server.other.is_some());
     first.hosts_of_it().await;
     drop(first);
     loop {
@@ -35,13 +37,18 @@ pub(in crate::xds) async fn drive(plane: Weak<Plane>, streams: Rc<dyn Streams>, 
         if plane.is_deserted() {
             return;
         }
-        let ended = match streams.open(&plane.server, &path, plane.scope.prefix()) {
-            Ok(stream) => one_stream(&plane, stream, (&mut backoff, &mut closes)).await,
+        let other = plane.server.other.as_ref().filter(|_| turns.is_others());
+        let target = other.unwrap_or(&plane.server.target);
+        let ended = match streams.open(target, &path, plane.scope.prefix()) {
+            Ok(stream) => {
+                let history = (&mut backoff, &mut closes, &mut turns);
+                one_stream(&plane, stream, history).await
+            }
             Err(ended) => Some(ended),
         };
         if let Some(ended) = ended {
             let method = path.rsplit('/').next().unwrap_or_default();
-            let server = plane.server.target.destination();
+            let server = target.destination();
             let name = format!("{method} gRPC config stream to {server}");
             let (level, text) = closes.tell(&name, &ended, plane.services.now());
             log::write(level, "config", &text);
@@ -52,7 +59,7 @@ pub(in crate::xds) async fn drive(plane: Weak<Plane>, streams: Rc<dyn Streams>, 
             let told = mux.disconnected();
             plane.tell(told);
         });
-        let pause = backoff.pause(plane.services.random_u64());
+        let pause = turns.ended(&mut backoff, plane.services.random_u64());
         plane.wait(Some(plane.services.now() + pause)).await;
     }
 }
@@ -61,9 +68,11 @@ pub(in crate::xds) async fn drive(plane: Weak<Plane>, streams: Rc<dyn Streams>, 
 async fn one_stream(
     plane: &Plane,
     mut stream: Box<dyn Stream>,
-    (backoff, closes): (&mut Backoff, &mut Closes),
+    (backoff, closes, turns): (&mut Backoff, &mut Closes, &mut Turns),
 ) -> Option<Ended> {
-    plane.stats.connected_state.set(1);
+    // Which of the two servers it is is told.
+    let connected = 1 + u64::from(turns.is_others());
+    plane.stats.connected_state.set(connected);
     plane.change(super::mux::Mux::connected);
     while !plane.is_deserted() {
         while let Some(request) = plane.next_request() {
@@ -82,7 +91,8 @@ async fn one_stream(
                     }
                     backoff.reset();
                     closes.forget();
-                    plane.stats.connected_state.set(1);
+                    turns.answered();
+                    plane.stats.connected_state.set(connected);
                     plane.advance();
                 }
                 Err(ended) => return Some(ended),

@@ -18,6 +18,7 @@ mod sotw;
 mod streams;
 #[cfg(test)]
 mod tests;
+mod turns;
 
 use std::cell::{Cell, RefCell};
 use std::collections::{BTreeSet, HashMap, VecDeque};

@@ -3,7 +3,7 @@
 use std::future::Future;
 use std::pin::Pin;
 
-use nuncio_contract::config_source::ServerSource;
+use nuncio_contract::grpc_client::GrpcTarget;
 
 /// A future that borrows its stream.
 pub(in crate::xds) type Next<'s> = Pin<Box<dyn Future<Output = Result<Vec<u8>, Ended>> + 's>>;
@@ -19,14 +19,9 @@ pub(in crate::xds) struct Ended {
 
 /// Opens streams.
 pub(in crate::xds) trait Streams {
-    /// Begins a stream to a method; it may turn out later that nobody is there.
+    /// Begins a stream to a server's method; it may turn out later that nobody is there.
     /// What is counted of it is under `scope`.
-    fn open(
-        &self,
-        server: &ServerSource,
-        path: &str,
-        scope: &str,
-    ) -> Result<Box<dyn Stream>, Ended>;
+    fn open(&self, target: &GrpcTarget, path: &str, scope: &str) -> Result<Box<dyn Stream>, Ended>;
 }
 
 /// A stream.
