@@ -15,6 +15,11 @@ use crate::stream_info::StreamInfo;
 pub trait ClusterSpecifier: Send + Sync {
     /// The name of the cluster for a request; there may be none of that name.
     fn choose(&self, request: &HeaderMap, info: &StreamInfo) -> Vec<u8>;
+
+    /// Whether it is asked again for another try, where its route says so.
+    fn chooses_again(&self) -> bool {
+        false
+    }
 }
 
 /// Parses the message; errors go to the context.

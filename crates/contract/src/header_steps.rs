@@ -8,7 +8,7 @@ use std::sync::Arc;
 use nuncio_config::typed::{Ctx, Refused, Spanned};
 use nuncio_config::{message, one_of};
 
-use crate::formatter::FormatContext;
+use crate::formatter::{FormatContext, FormatterExtension};
 use crate::header_mutation::{HeaderMutations, HeaderValueOption};
 use crate::headers::{HeaderMap, HeaderName};
 use crate::matching::{CompiledStringMatcher, StringMatcher};
@@ -51,6 +51,18 @@ pub enum Step {
 /// # Errors
 /// [`Refused`] when one cannot be used.
 pub fn steps(mutations: &[Mutation], ctx: &mut Ctx) -> Result<Arc<[Step]>, Refused> {
+    steps_extended(mutations, &[], ctx)
+}
+
+/// The same; values may have the commands that extensions bring.
+///
+/// # Errors
+/// [`Refused`] when one cannot be used.
+pub fn steps_extended(
+    mutations: &[Mutation],
+    formatters: &[FormatterExtension],
+    ctx: &mut Ctx,
+) -> Result<Arc<[Step]>, Refused> {
     let steps: Vec<_> = mutations
         .iter()
         .map(|mutation| match &mutation.action {
@@ -58,7 +70,8 @@ pub fn steps(mutations: &[Mutation], ctx: &mut Ctx) -> Result<Arc<[Step]>, Refus
                 HeaderMutations::compile(&[], std::slice::from_ref(name), ctx).map(Step::Change)
             }
             Action::Append(option) => {
-                HeaderMutations::compile(std::slice::from_ref(option), &[], ctx).map(Step::Change)
+                let option = std::slice::from_ref(option);
+                HeaderMutations::compile_extended(option, &[], formatters, ctx).map(Step::Change)
             }
             Action::RemoveOnMatch(on) => {
                 CompiledStringMatcher::compile(&on.key_matcher, ctx).map(Step::RemoveMatching)

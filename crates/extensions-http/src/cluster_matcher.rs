@@ -77,4 +77,8 @@ impl ClusterSpecifier for Plugin {
             Outcome::Nothing | Outcome::Undecided => Vec::new(),
         }
     }
+
+    fn chooses_again(&self) -> bool {
+        true
+    }
 }

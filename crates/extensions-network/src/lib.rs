@@ -9,6 +9,7 @@ pub mod connection_limit;
 pub mod direct_response;
 pub mod echo;
 pub mod ext_authz;
+pub mod geoip;
 pub mod listener;
 pub mod local_ratelimit;
 pub mod ratelimit;
@@ -36,6 +37,7 @@ pub static ROOMS: &[&NetworkFilterRoom] = &[
     &direct_response::ROOM,
     &echo::ROOM,
     &ext_authz::ROOM,
+    &geoip::ROOM,
     &local_ratelimit::ROOM,
     &ratelimit::ROOM,
     &rbac::ROOM,

@@ -322,6 +322,28 @@ impl StreamRoute {
         };
     }
 
+    /// Chooses a cluster for another try, where the route has several by weight or by matchers.
+    #[cold]
+    pub(crate) fn choose_another(
+        &mut self,
+        (request, info): (&HeaderMap, &StreamInfo),
+        random: u64,
+        used: &mut Vec<usize>,
+    ) {
+        let Some(Action::Forward(forward)) = self.index.map(|index| self.table.action(index))
+        else {
+            return;
+        };
+        let of = (request, info);
+        let another = |picked| forward.pick_another(of, random, picked, used);
+        if let Some(picked) = self.picked.and_then(another) {
+            let named = forward.named_by(Some(picked), request, info).map(Rc::from);
+            (self.picked, self.named) = (Some(picked), named);
+        } else if let Some(named) = forward.name_another(request, info) {
+            self.named = Some(Rc::from(named));
+        }
+    }
+
     /// The levels on the way to the route, most specific first.
     pub fn levels(&self) -> impl DoubleEndedIterator<Item = &Level> + Clone {
         self.index

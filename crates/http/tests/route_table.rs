@@ -326,13 +326,13 @@ fn mistakes_are_refused_in_envoys_words() {
         both,
         "Specify only one of prefix_rewrite, regex_rewrite or path_rewrite_policy"
     );
-    let retries = refusal(
-        "[{match: {prefix: /}, route: {cluster: c, retry_policy: {refresh_cluster_on_retry: true}}}]",
+    let actions = refusal(
+        "[{match: {prefix: /}, route: {cluster: c, rate_limits: [{actions: \
+          [{dynamic_metadata: {descriptor_key: a, metadata_key: {key: b, path: [{key: c}]}}}]}]}}]",
     );
     assert!(
-        retries.contains("`refresh_cluster_on_retry`")
-            && retries.contains("not supported by Nuncio yet"),
-        "{retries}"
+        actions.contains("`dynamic_metadata`") && actions.contains("not supported by Nuncio yet"),
+        "{actions}"
     );
 }
 

@@ -187,17 +187,17 @@ fn variables_of_the_environment_are_put_in_on_request() {
 
 #[test]
 fn what_is_not_supported_is_refused_or_named() {
-    let routes = "[{ match: { prefix: / }, route: { cluster: fixed, retry_policy: { refresh_cluster_on_retry: true } } }]";
+    let routes = "[{ match: { prefix: / }, route_specifiers: [{ name: x, typed_config: { '@type': type.googleapis.com/google.protobuf.Struct } }], route: { cluster: fixed } }]";
     let config = bootstrap(&[listener("main", 80, routes)]);
     let wrong = explain(&config, &["GET", "http://a/"]).expect_err("it is not supported yet");
     assert!(
-        wrong.contains("`refresh_cluster_on_retry`") && wrong.contains("c.yaml:"),
+        wrong.contains("`route_specifiers`") && wrong.contains("c.yaml:"),
         "{wrong}"
     );
     let (out, aside) =
         explain(&config, &["GET", "http://a/", "--allow-unsupported"]).expect("an answer");
     assert!(out.contains("forwarded to   cluster fixed"), "{out}");
-    assert!(aside.contains("`refresh_cluster_on_retry`"), "{aside}");
+    assert!(aside.contains("`route_specifiers`"), "{aside}");
 }
 
 /// A listener with a filter chain for each server name, all behind TLS, with a filter that is not supported.

@@ -131,6 +131,7 @@ impl ClusterManager {
                 Provided::OriginalDst(Arc::new(OriginalDst::new((**of).clone(), scope)))
             }
             ProvidedSettings::Aggregate(names) => Provided::Aggregate(Arc::clone(names)),
+            ProvidedSettings::Composite(names) => Provided::Composite(Arc::clone(names)),
         })
     }
 

@@ -129,6 +129,14 @@ impl Format {
         Self::text(text, true, &ExtensionCommands::default())
     }
 
+    /// The same; there may be the commands that extensions bring.
+    pub fn compile_omitting_extended(
+        text: &str,
+        commands: &ExtensionCommands,
+    ) -> Result<Self, FormatError> {
+        Self::text(text, true, commands)
+    }
+
     /// A text that is taken as it is, `%` and all.
     pub fn literal(text: impl Into<Vec<u8>>) -> Self {
         Self::new(Body::Text {

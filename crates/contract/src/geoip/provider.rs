@@ -203,9 +203,14 @@ impl Provider {
         found
     }
 
-    /// What the calling worker counts of it, under `prefix` of the scope.
+    /// What the calling worker counts of it, in the scope.
     pub fn counted(&self, scope: &Scope) -> Counted {
-        let scope = scope.scope("maxmind");
+        self.counted_as(scope, "")
+    }
+
+    /// The same with `prefix` before its names.
+    pub fn counted_as(&self, scope: &Scope, prefix: &str) -> Counted {
+        let scope = scope.scope(&format!("{prefix}maxmind"));
         let databases = self.databases.iter().map(|asked| DatabaseStats {
             name: asked.name,
             counters: Default::default(),

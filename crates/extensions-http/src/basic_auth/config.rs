@@ -5,7 +5,7 @@ use std::sync::Arc;
 use nuncio_config::message;
 use nuncio_config::typed::{Any, Ctx, Refused, Spanned};
 use nuncio_contract::data_source::DataSource;
-use nuncio_contract::headers::{HeaderName, Known};
+use nuncio_contract::headers::{HeaderName, Known, is_valid_value};
 use nuncio_contract::http_filter::HttpFilterConfig;
 use nuncio_contract::level_config::LevelConfig;
 use nuncio_contract::registry::RouteFilterConfig;
@@ -22,6 +22,7 @@ message! {
         authentication_header: Spanned<String>,
         allow_missing: bool,
         emit_dynamic_metadata: bool,
+        realm: Spanned<String>,
     }
 }
 
@@ -29,6 +30,7 @@ message! {
     /// A route's.
     pub(super) struct BasicAuthPerRoute: "envoy.extensions.filters.http.basic_auth.v3.BasicAuthPerRoute" {
         users: DataSource,
+        realm: Spanned<String>,
     }
 }
 
@@ -41,13 +43,19 @@ pub(super) struct Settings {
     pub(super) header: HeaderName,
     pub(super) allows_missing: bool,
     pub(super) emits_metadata: bool,
+    /// What clients are told to show their names for; none: what they asked for.
+    pub(super) realm: Option<Box<[u8]>>,
 }
 
 /// The chain's config, shared by the workers.
 pub(super) struct ChainConfig(pub(super) Arc<Settings>);
 
 /// A level's users.
-pub(super) struct LevelUsers(pub(super) Users);
+pub(super) struct LevelUsers {
+    pub(super) users: Users,
+    /// What the chain says counts where there is none.
+    pub(super) realm: Option<Box<[u8]>>,
+}
 
 impl LevelConfig for LevelUsers {}
 
@@ -62,19 +70,25 @@ pub(super) fn parse(any: &Any, ctx: &mut Ctx) -> Result<Arc<dyn HttpFilterConfig
     };
     let forward_to = header(&message.forward_username_header, ctx);
     let source = header(&message.authentication_header, ctx);
+    let realm = realm(&message.realm, ctx);
     Ok(Arc::new(ChainConfig(Arc::new(Settings {
         users: users?,
         forward_to: forward_to?,
         header: source?.unwrap_or(HeaderName::from(Known::Authorization)),
         allows_missing: message.allow_missing,
         emits_metadata: message.emit_dynamic_metadata,
+        realm: realm?,
     }))))
 }
 
 pub(super) fn parse_per_route(any: &Any, ctx: &mut Ctx) -> Result<RouteFilterConfig, Refused> {
     let message: BasicAuthPerRoute = any.decode(ctx)?;
-    let users = read(&message.users, true, ctx)?;
-    Ok(Arc::new(LevelUsers(users)))
+    let users = read(&message.users, true, ctx);
+    let realm = realm(&message.realm, ctx);
+    Ok(Arc::new(LevelUsers {
+        users: users?,
+        realm: realm?,
+    }))
 }
 
 fn read(source: &DataSource, may_be_empty: bool, ctx: &mut Ctx) -> Result<Users, Refused> {
@@ -91,6 +105,15 @@ fn read(source: &DataSource, may_be_empty: bool, ctx: &mut Ctx) -> Result<Users,
         ctx.error(source.span(), wrong);
         Refused
     })
+}
+
+/// None where it is empty.
+fn realm(text: &Spanned<String>, ctx: &mut Ctx) -> Result<Option<Box<[u8]>>, Refused> {
+    if !is_valid_value(text.as_bytes()) {
+        ctx.error(text.span, "`realm` has what no header may have");
+        return Err(Refused);
+    }
+    Ok((!text.is_empty()).then(|| text.as_bytes().into()))
 }
 
 /// None where there is no name.

@@ -79,7 +79,7 @@ impl RequestHeadFilter for Shared {
             }
             Err(fault) => {
                 worker.stats.denied.inc();
-                HeadersStatus::Reply(Box::new(refusal(fault, context.request_headers)))
+                HeadersStatus::Reply(Box::new(worker.refusal(fault, context)))
             }
         }
     }
@@ -107,12 +107,24 @@ impl Worker {
         let colon = pair.iter().position(|byte| *byte == b':').ok_or(NO_PAIR)?;
         let (name, password) = pair.split_at(colon);
         let own = context.route.most_specific::<LevelUsers>();
-        let users = own.map_or(&settings.users, |own| &own.0);
+        let users = own.map_or(&settings.users, |own| &own.users);
         if !users.know(name, password.get(1..).unwrap_or_default()) {
             return Err(UNKNOWN);
         }
         pair.truncate(colon);
         Ok(Some(pair))
+    }
+
+    fn refusal(&self, (text, details): Fault, context: &FilterContext<'_>) -> LocalReply {
+        let own = context.route.most_specific::<LevelUsers>();
+        let own = own.and_then(|own| own.realm.as_deref());
+        let realm = match own.or(self.settings.realm.as_deref()) {
+            Some(realm) => quoted(realm),
+            None => quoted(&uri(context.request_headers)),
+        };
+        let challenge = [b"Basic realm=\"", &*realm, b"\""].concat();
+        let challenge_name = HeaderName::from(Known::WwwAuthenticate);
+        LocalReply::new(401, text.as_bytes(), details).with_header(challenge_name, challenge)
     }
 
     fn pass_on(&self, user: &[u8], context: &mut FilterContext<'_>) {
@@ -126,12 +138,6 @@ impl Worker {
             metadata.merge(&self.filter_name, fields);
         }
     }
-}
-
-fn refusal((text, details): Fault, request: &HeaderMap) -> LocalReply {
-    let challenge = [b"Basic realm=\"", &*quoted(&uri(request)), b"\""].concat();
-    let challenge_name = HeaderName::from(Known::WwwAuthenticate);
-    LocalReply::new(401, text.as_bytes(), details).with_header(challenge_name, challenge)
 }
 
 /// A text within quotes.

@@ -38,6 +38,15 @@ message! {
         body_format: Option<SubstitutionFormatString>,
         response_headers_to_add: Vec<HeaderValueOption>,
         status_code: Option<Spanned<u32>>,
+        oneof response_code_details_action: Option<DetailsAction>,
+    }
+}
+
+one_of! {
+    /// What logs are told.
+    pub(super) enum DetailsAction {
+        response_code_details => Given(String),
+        preserve_response_code_details => Preserved(bool),
     }
 }
 
@@ -119,6 +128,15 @@ pub(super) struct Local {
     pub(super) headers: Option<Arc<HeaderMutations>>,
     /// The status; none for the response's own.
     pub(super) status: Option<u16>,
+    pub(super) details: Details,
+}
+
+/// What logs are told.
+pub(super) enum Details {
+    Nothing,
+    Given(Box<str>),
+    /// What they would have been told of the response.
+    Preserved,
 }
 
 /// The chain's config, shared by the workers.
@@ -304,6 +322,15 @@ impl Local {
             format: format.transpose()?,
             headers: (!headers.is_empty()).then(|| Arc::new(headers)),
             status,
+            details: match &message.response_code_details_action {
+                Some(DetailsAction::Given(details)) => Details::Given(
+                    details
+                        .replace(|c: char| c.is_ascii_whitespace(), "_")
+                        .into(),
+                ),
+                Some(DetailsAction::Preserved(true)) => Details::Preserved,
+                Some(DetailsAction::Preserved(false)) | None => Details::Nothing,
+            },
         })
     }
 }

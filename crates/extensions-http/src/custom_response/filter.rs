@@ -1,5 +1,6 @@
 //! What the custom response filter does to a stream.
 
+use std::borrow::Cow;
 use std::rc::Rc;
 use std::sync::Arc;
 
@@ -12,7 +13,7 @@ use nuncio_contract::http_filter::{
 use nuncio_contract::local_reply::LocalReply;
 use nuncio_contract::match_tree::{MatchData, Outcome};
 
-use super::config::{ChainConfig, Local, Policies, Policy};
+use super::config::{ChainConfig, Details, Local, Policies, Policy};
 use super::redirect::{self, Before, CustomResponseStats, Redirect};
 use crate::level_stats::{Counted, LevelStats};
 
@@ -186,7 +187,15 @@ impl Local {
             };
             format.format(&context, &mut body);
         }
-        let mut reply = LocalReply::new(status, body, "");
+        let details = match &self.details {
+            Details::Nothing => Cow::Borrowed(""),
+            Details::Given(details) => Cow::Owned(details.to_string()),
+            Details::Preserved => {
+                let details = &context.stream_info.response_code_details;
+                details.clone().unwrap_or_default()
+            }
+        };
+        let mut reply = LocalReply::new(status, body, details);
         reply.mutations.clone_from(&self.headers);
         reply
     }

@@ -3,7 +3,7 @@
 //!
 //! Of the route's levels the most specific one whose tree leads to a policy counts, at last the chain's. Limits: a body
 //! or format from a file has at most 1 MiB. Redirects are in `redirect.rs`. Not there: `response_code` in a
-//! `redirect_action`, which Envoy ignores, and `response_code_details_action`; both are
+//! `redirect_action`, which Envoy ignores, and is
 //! refused. Envoy's documentation: HTTP filters, custom response.
 
 mod config;

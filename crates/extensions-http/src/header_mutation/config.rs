@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use nuncio_config::message;
 use nuncio_config::typed::{Any, Ctx, Refused};
-use nuncio_contract::header_steps::{Mutation, Step, steps};
+use nuncio_contract::formatter::{FormatterExtension, extension_commands};
+use nuncio_contract::header_steps::{Mutation, Step, steps_extended};
 use nuncio_contract::http_filter::HttpFilterConfig;
 use nuncio_contract::level_config::LevelConfig;
 use nuncio_contract::registry::RouteFilterConfig;
@@ -35,6 +36,7 @@ message! {
         query_parameter_mutations: Vec<QueryMutation>,
         request_trailers_mutations: Vec<Mutation>,
         response_trailers_mutations: Vec<Mutation>,
+        formatters: Vec<FormatterExtension>,
     }
 }
 
@@ -74,11 +76,14 @@ fn compile(mutations: Option<&Mutations>, ctx: &mut Ctx) -> Result<Compiled, Ref
     let Some(mutations) = mutations else {
         return Ok(Compiled::default());
     };
-    let request = steps(&mutations.request_mutations, ctx);
-    let response = steps(&mutations.response_mutations, ctx);
-    let query = query_steps(&mutations.query_parameter_mutations, ctx);
-    let request_trailers = steps(&mutations.request_trailers_mutations, ctx);
-    let response_trailers = steps(&mutations.response_trailers_mutations, ctx);
+    let formatters = &mutations.formatters;
+    let commands = extension_commands(formatters, ctx)?;
+    let mut steps = |list: &[Mutation]| steps_extended(list, formatters, ctx);
+    let request = steps(&mutations.request_mutations);
+    let response = steps(&mutations.response_mutations);
+    let request_trailers = steps(&mutations.request_trailers_mutations);
+    let response_trailers = steps(&mutations.response_trailers_mutations);
+    let query = query_steps(&mutations.query_parameter_mutations, &commands, ctx);
     Ok(Compiled {
         request: request?,
         response: response?,

@@ -3,7 +3,7 @@
 //!
 //! No limit of its own. Trust: values may hold `%OPERATORS%`, which may copy what a client sent. Different from Envoy:
 //! a query that is changed keeps what could not stand there encoded. Envoy's documentation: HTTP filters, Header
-//! Mutation. `formatters` is refused as not supported yet.
+//! Mutation.
 
 mod config;
 mod filter;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use nuncio_config::tree::Json;
 use nuncio_config::typed::{Ctx, Refused};
 use nuncio_config::{enumeration, message};
-use nuncio_contract::formatter::{Format, FormatContext};
+use nuncio_contract::formatter::{ExtensionCommands, Format, FormatContext};
 
 use crate::query::Parameters;
 
@@ -56,12 +56,13 @@ pub(super) enum QueryStep {
 
 pub(super) fn query_steps(
     mutations: &[QueryMutation],
+    commands: &ExtensionCommands,
     ctx: &mut Ctx,
 ) -> Result<Arc<[QueryStep]>, Refused> {
     let steps: Vec<_> = mutations
         .iter()
         .map(|mutation| {
-            QueryStep::compile(mutation).map_err(|why| {
+            QueryStep::compile(mutation, commands).map_err(|why| {
                 ctx.error(mutation.span(), why);
                 Refused
             })
@@ -71,7 +72,7 @@ pub(super) fn query_steps(
 }
 
 impl QueryStep {
-    fn compile(mutation: &QueryMutation) -> Result<Self, String> {
+    fn compile(mutation: &QueryMutation, commands: &ExtensionCommands) -> Result<Self, String> {
         let Some(append) = &mutation.append else {
             return match mutation.remove.as_str() {
                 "" => Err("No mutation specified.".to_owned()),
@@ -85,7 +86,8 @@ impl QueryStep {
         };
         Ok(QueryStep::Append {
             name: record.key.as_bytes().into(),
-            value: Format::compile_omitting(value).map_err(|error| error.to_string())?,
+            value: Format::compile_omitting_extended(value, commands)
+                .map_err(|error| error.to_string())?,
             action: append.action,
         })
     }

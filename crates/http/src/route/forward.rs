@@ -168,15 +168,7 @@ impl Forward {
         else {
             return None;
         };
-        let given = match by {
-            PickedBy::Chance => None,
-            PickedBy::Header(name) => only_number(request, name),
-            PickedBy::Hash => {
-                let policies = self.hash_policies.as_ref();
-                policies.and_then(|policies| policies.hash(request, info).hash)
-            }
-        };
-        let random = given.unwrap_or(random);
+        let random = self.given(by, request, info).unwrap_or(random);
         let total = total.or_else(|| weight::total(clusters.iter().map(|cluster| &cluster.weight)));
         let mut point = random.checked_rem(total?)?;
         clusters.iter().position(|cluster| {
@@ -185,6 +177,65 @@ impl Forward {
             point = point.wrapping_sub(weight);
             inside
         })
+    }
+
+    /// What the request says of the place among weighted clusters.
+    fn given(&self, by: &PickedBy, request: &HeaderMap, info: &StreamInfo) -> Option<u64> {
+        match by {
+            PickedBy::Chance => None,
+            PickedBy::Header(name) => only_number(request, name),
+            PickedBy::Hash => {
+                let policies = self.hash_policies.as_ref();
+                policies.and_then(|policies| policies.hash(request, info).hash)
+            }
+        }
+    }
+
+    /// The place for another try, where there are weights: none of those `used`, unless all are. `picked` is one of
+    /// these from now on.
+    #[cold]
+    pub(crate) fn pick_another(
+        &self,
+        (request, info): (&HeaderMap, &StreamInfo),
+        random: u64,
+        picked: usize,
+        used: &mut Vec<usize>,
+    ) -> Option<usize> {
+        let ClusterSource::Weighted { by, clusters, .. } = &self.cluster else {
+            return None;
+        };
+        if !used.contains(&picked) {
+            used.push(picked);
+        }
+        if used.len() == clusters.len() {
+            used.clear();
+        }
+        let eligible = |place: &usize| !used.contains(place);
+        let weights = clusters.iter().map(|cluster| cluster.weight.now());
+        let left = weights.enumerate().filter(|(place, _)| eligible(place));
+        let total = left
+            .clone()
+            .try_fold(0_u64, |sum, (_, weight)| sum.checked_add(weight))?;
+        let random = self.given(by, request, info).unwrap_or(random);
+        let mut point = random.checked_rem(total)?;
+        for (place, weight) in left {
+            match point.checked_sub(weight) {
+                None => return Some(place),
+                Some(behind) => point = behind,
+            }
+        }
+        None
+    }
+
+    /// The name that a plugin chooses for another try, where one does and there is one.
+    #[cold]
+    pub(crate) fn name_another(&self, request: &HeaderMap, info: &StreamInfo) -> Option<Vec<u8>> {
+        match &self.cluster {
+            ClusterSource::Plugin(_, plugin) if plugin.chooses_again() => {
+                Some(plugin.choose(request, info)).filter(|name| !name.is_empty())
+            }
+            _ => None,
+        }
     }
 
     /// Metadata that the host of a request has to have, of which the weighted cluster is known.

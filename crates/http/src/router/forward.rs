@@ -234,8 +234,14 @@ impl<'e, 'a, D: Downstream> Router<'e, 'a, D> {
         let Some(wishes) = &account.wishes else {
             return pick(&PickContext::default());
         };
-        let picked = self.exchange.state.borrow().route.picked;
-        pick(&wishes.context(forward.metadata_match(picked)))
+        let (picked, attempt) = {
+            let state = self.exchange.state.borrow();
+            (state.route.picked, state.info.attempt_count)
+        };
+        pick(&PickContext {
+            attempt: attempt.unwrap_or_default(),
+            ..wishes.context(forward.metadata_match(picked))
+        })
     }
 
     /// Whom the outcome is counted for from now on.

@@ -30,7 +30,7 @@ pub(super) fn destination(cluster: &WorkerCluster, state: &StreamState) -> Optio
             let asked = hosts.asked_for(Some(&state.request), &state.info);
             asked.map(Destination::Address)
         }
-        Provided::Aggregate(_) => None,
+        Provided::Aggregate(_) | Provided::Composite(_) => None,
     }
 }
 
@@ -82,7 +82,7 @@ impl<D: Downstream> Router<'_, '_, D> {
         match account.cluster.shared().provided()? {
             Provided::Names(_) if account.cluster.host_named(asked).is_some() => None,
             Provided::Names(names) => Some(names.look_up(asked)),
-            Provided::OriginalDst(_) | Provided::Aggregate(_) => None,
+            Provided::OriginalDst(_) | Provided::Aggregate(_) | Provided::Composite(_) => None,
         }
     }
 

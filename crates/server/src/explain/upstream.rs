@@ -67,6 +67,7 @@ impl Upstream {
                 ClusterType::DynamicForwardProxy => "dynamic forward proxy",
                 ClusterType::OriginalDst => "ORIGINAL_DST",
                 ClusterType::Aggregate => "aggregate",
+                ClusterType::Composite => "composite",
             },
             policy: settings.lb.policy.name(),
             connect_timeout: settings.connect_timeout,

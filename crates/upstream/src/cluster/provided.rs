@@ -16,6 +16,8 @@ pub enum ProvidedSettings {
     OriginalDst(Box<OriginalDstSettings>),
     /// Those of other clusters, by their names.
     Aggregate(Arc<[Box<str>]>),
+    /// The same, one after another for the tries of a request.
+    Composite(Arc<[Box<str>]>),
 }
 
 /// The same at work.
@@ -26,4 +28,6 @@ pub enum Provided {
     OriginalDst(Arc<OriginalDst>),
     /// Those of other clusters, by their names.
     Aggregate(Arc<[Box<str>]>),
+    /// The same, one after another for the tries of a request.
+    Composite(Arc<[Box<str>]>),
 }

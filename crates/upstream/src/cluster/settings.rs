@@ -48,6 +48,8 @@ pub enum ClusterType {
     OriginalDst,
     /// From other clusters.
     Aggregate,
+    /// `envoy.clusters.composite`: hosts are those of others, in turn for the tries of a request.
+    Composite,
 }
 
 /// What a cluster counts if asked to.

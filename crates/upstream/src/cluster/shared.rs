@@ -222,7 +222,7 @@ impl ClusterShared {
                 Asked::of(name, port).map(Destination::Name)
             }
             Provided::OriginalDst(hosts) => hosts.asked_for(None, info).map(Destination::Address),
-            Provided::Aggregate(_) => None,
+            Provided::Aggregate(_) | Provided::Composite(_) => None,
         }
     }
 

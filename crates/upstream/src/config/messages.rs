@@ -11,10 +11,11 @@ use nuncio_contract::dns_resolver::{
 use nuncio_contract::metadata_message::MetadataMessage;
 
 use super::http2_options::Http2Options;
-use super::{Discovery, DnsSettings, aggregate, forward_proxy};
+use super::{Discovery, DnsSettings, aggregate, composite, forward_proxy};
 use crate::cluster::{ClusterType, ProvidedSettings};
 
 const AGGREGATE: &str = "envoy.extensions.clusters.aggregate.v3.ClusterConfig";
+const COMPOSITE: &str = "envoy.extensions.clusters.composite.v3.ClusterConfig";
 const FORWARD_PROXY: &str = "envoy.extensions.clusters.dynamic_forward_proxy.v3.ClusterConfig";
 
 message! {
@@ -177,6 +178,10 @@ impl CustomClusterType {
             (Some(any), _) if any.type_name() == AGGREGATE => Ok(Discovery {
                 provided: Some(ProvidedSettings::Aggregate(aggregate::read(any, ctx)?)),
                 ..Discovery::plain(ClusterType::Aggregate)
+            }),
+            (Some(any), _) if any.type_name() == COMPOSITE => Ok(Discovery {
+                provided: Some(ProvidedSettings::Composite(composite::read(any, ctx)?)),
+                ..Discovery::plain(ClusterType::Composite)
             }),
             (None, "envoy.cluster.original_dst") => super::original_destination(cluster, ctx),
             (None, "envoy.cluster.static") => plain(ClusterType::Static),

@@ -6,6 +6,7 @@
 mod aggregate;
 mod bind;
 mod breakers;
+mod composite;
 mod defaults;
 mod endpoint_metadata;
 mod endpoints;
@@ -476,6 +477,7 @@ fn check_hashing(
         ClusterType::DynamicForwardProxy => "envoy.clusters.dynamic_forward_proxy",
         ClusterType::OriginalDst => "envoy.cluster.original_dst",
         ClusterType::Aggregate => "envoy.clusters.aggregate",
+        ClusterType::Composite => "envoy.clusters.composite",
     };
     match hashing.filter(|hashing| hashing.use_hostname_for_hashing) {
         None => Ok(()),

@@ -3,6 +3,7 @@
 use nuncio_config::typed::{FromValue, SupportTable};
 
 use super::aggregate::AggregateCluster;
+use super::composite::CompositeCluster;
 use super::forward_proxy::ForwardProxyCluster;
 use super::header_case::PreserveCase;
 use super::health_check::messages::{EventFileSink, RedisHealthCheck};
@@ -21,6 +22,7 @@ pub fn support(table: &mut SupportTable) {
     nuncio_contract::dns_resolver::support(table);
     ForwardProxyCluster::support(table);
     AggregateCluster::support(table);
+    CompositeCluster::support(table);
     load_balancing::support(table);
     EventFileSink::support(table);
     RedisHealthCheck::support(table);

@@ -102,7 +102,7 @@ pub fn prepare(manager: &ClusterManager, config: ClusterConfig, added_via_api: b
         ClusterType::DynamicForwardProxy | ClusterType::OriginalDst => {
             Some(Discovery::Requests(Arc::clone(&cluster)))
         }
-        ClusterType::Aggregate => None,
+        ClusterType::Aggregate | ClusterType::Composite => None,
     };
     Prepared { cluster, discovery }
 }

@@ -26,6 +26,7 @@ message! {
         rate_limited_retry_back_off: Option<RateLimitedMessage>,
         retriable_headers: Vec<HeaderMatcher>,
         retriable_request_headers: Vec<HeaderMatcher>,
+        refresh_cluster_on_retry: bool,
         inert retry_options_predicates = "Envoy 1.40 has no extension of this kind, and refuses all";
     }
 }
@@ -164,6 +165,7 @@ impl RetryPolicyMessage {
             retriable_status_codes: self.retriable_status_codes.as_slice().into(),
             retriable_headers: response?,
             retriable_request_headers: request?,
+            refreshes_cluster: self.refresh_cluster_on_retry,
             back_off_base: back_off.map(|back_off| back_off.base_interval),
             back_off_max: back_off.and_then(|back_off| back_off.max_interval),
             reset_headers: headers.transpose()?.unwrap_or_default(),

@@ -1,7 +1,7 @@
 //! Retry policies of routes, virtual hosts and clusters: what is tried again, how often, where and after which time.
 //!
 //! Defaults are Envoy's: one retry, back-off from 25 ms to ten times of that with full jitter, no host avoided.
-//! `retry_options_predicates` and `refresh_cluster_on_retry` are not there yet and refused.
+//! There are no `retry_options_predicates`.
 
 mod back_off;
 mod conditions;
@@ -46,6 +46,8 @@ pub struct RetryPolicy {
     pub retriable_headers: Box<[CompiledHeaderMatcher]>,
     /// Only requests with one of these are tried again; none: all.
     pub retriable_request_headers: Box<[CompiledHeaderMatcher]>,
+    /// Whether the cluster is chosen again for each try.
+    pub refreshes_cluster: bool,
     /// The shortest time between tries (25 ms); `None`: as runtime or the default have it.
     pub back_off_base: Option<Duration>,
     /// The longest (ten times the shortest).
@@ -69,6 +71,7 @@ impl Default for RetryPolicy {
             retriable_status_codes: Box::default(),
             retriable_headers: Box::default(),
             retriable_request_headers: Box::default(),
+            refreshes_cluster: false,
             back_off_base: None,
             back_off_max: None,
             reset_headers: Box::default(),

@@ -1,6 +1,8 @@
 //! Clusters whose hosts are those of others (`envoy.clusters.aggregate`): their priorities stand one behind the other,
 //! and load falls on them as on those of one cluster; the cluster whose priority was chosen then picks a host of it.
 //!
+//! Or the tries of a request go to them in turn (`envoy.clusters.composite`), where they may be of any kind; eight deep.
+//!
 //! What is looked at is made anew when the hosts of one of them change. Those that are not there are passed over; so
 //! are, other than in Envoy, those that choose hosts themselves. The overprovisioning factor is that of the first one.
 
@@ -11,6 +13,9 @@ use super::{WorkerCluster, WorkerClusters, WorkerHost};
 use crate::cluster::{ClusterShared, HostSet, PriorityHosts, Provided};
 use crate::error::UpstreamError;
 use crate::load_balancing::{LbSettings, PickContext, PriorityLoad, Snapshot};
+
+/// How many clusters that go to others may stand one in another.
+const MAX_DEPTH: u8 = 8;
 
 /// Other clusters as one.
 pub(super) struct PartsView {
@@ -37,8 +42,12 @@ impl WorkerClusters {
         cluster: &WorkerCluster,
         context: &PickContext<'_>,
     ) -> Result<Rc<WorkerHost>, UpstreamError> {
-        let Some(Provided::Aggregate(names)) = cluster.shared().provided() else {
-            return cluster.choose_host(context);
+        let names = match cluster.shared().provided() {
+            Some(Provided::Aggregate(names)) => names,
+            Some(Provided::Composite(names)) => {
+                return self.choose_in_turn(names, cluster, context);
+            }
+            _ => return cluster.choose_host(context),
         };
         let parts: Vec<_> = names
             .iter()
@@ -51,6 +60,28 @@ impl WorkerClusters {
             priority_load: Some(&load),
             ..*context
         })
+    }
+
+    /// The host of a try, of the cluster that it falls on. In the place of one that is not there stands the next.
+    #[cold]
+    fn choose_in_turn(
+        &self,
+        names: &[Box<str>],
+        cluster: &WorkerCluster,
+        context: &PickContext<'_>,
+    ) -> Result<Rc<WorkerHost>, UpstreamError> {
+        let place = context.attempt.checked_sub(1);
+        let place = place.filter(|_| context.depth < MAX_DEPTH);
+        let part = place.and_then(|place| {
+            let mut from = names.get(usize::try_from(place).ok()?..)?.iter();
+            from.find_map(|name| self.get(self.manager.find(name)?))
+        });
+        let part = part.ok_or_else(|| cluster.no_host())?;
+        let context = PickContext {
+            depth: context.depth + 1,
+            ..*context
+        };
+        self.choose_host(&part, &context)
     }
 }
 

@@ -35,9 +35,13 @@ impl WorkerCluster {
             (Provided::OriginalDst(hosts), Some(Destination::Address(address))) => {
                 Ok(self.host_made_for(hosts, *address))
             }
-            (Provided::Names(_) | Provided::OriginalDst(_) | Provided::Aggregate(_), _) => {
-                Err(self.no_host())
-            }
+            (
+                Provided::Names(_)
+                | Provided::OriginalDst(_)
+                | Provided::Aggregate(_)
+                | Provided::Composite(_),
+                _,
+            ) => Err(self.no_host()),
         }
     }
 

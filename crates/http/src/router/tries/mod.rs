@@ -25,6 +25,7 @@ use std::time::{Duration, Instant};
 use nuncio_contract::clock::Clock;
 use nuncio_contract::headers::{HeaderMap, Known, KnownSet};
 use nuncio_contract::local_reply::LocalReply;
+use nuncio_contract::services::WorkerServices as _;
 use nuncio_net::deadline::Deadlines;
 use nuncio_upstream::retry::RetryPolicy;
 use nuncio_upstream::{Acquired, ReadyStream, WorkerCluster, WorkerHost};
@@ -54,6 +55,8 @@ pub(super) struct Tries<'r, 'e, 'a, D: Downstream> {
     body: KeptBody,
     reading: Option<Reading<'e>>,
     retries: Option<Box<Retries>>,
+    /// The weighted clusters that were tried, where each try has its cluster chosen.
+    used_clusters: Option<Vec<usize>>,
     mirrors: Vec<Mirrored<'r>>,
     copies: Copies,
     under_way: Vec<OneTry<'e>>,
@@ -148,6 +151,10 @@ impl<'r, 'e, 'a, D: Downstream> Tries<'r, 'e, 'a, D> {
         let exchange = router.exchange;
         let state = exchange.state.borrow();
         let retries = Retries::of(&state.request, policy(forward, cluster), router.config);
+        // Tries beside each other have one cluster, as in Envoy.
+        let refreshes = !wishes.hedges
+            && retries.is_some()
+            && policy(forward, cluster).is_some_and(|policy| policy.refreshes_cluster);
         let mirrors = mirror::chosen(forward, cluster, &state.request, &*exchange.manager.worker);
         let stream_time = stream_time(&state.request, cluster);
         drop(state);
@@ -170,6 +177,7 @@ impl<'r, 'e, 'a, D: Downstream> Tries<'r, 'e, 'a, D> {
             body: KeptBody::new(limit, is_kept),
             reading: None,
             retries,
+            used_clusters: refreshes.then(Vec::new),
             mirrors,
             copies: Copies::default(),
             under_way: Vec::new(),
@@ -396,6 +404,9 @@ impl<'r, 'e, 'a, D: Downstream> Tries<'r, 'e, 'a, D> {
         let next = self.next.take();
         self.begun += 1;
         if let Some(next) = &next {
+            if self.used_clusters.is_some() {
+                self.choose_cluster()?;
+            }
             self.begin_again(next);
         }
         let picked = self.pick_host(next.is_some());
@@ -423,6 +434,36 @@ impl<'r, 'e, 'a, D: Downstream> Tries<'r, 'e, 'a, D> {
             }
             Err(error) => self.lost(OneTry::refused(host).with_log(log), &error),
         }
+    }
+
+    /// Chooses the cluster for another try; what is counted from now on is counted for that.
+    #[cold]
+    fn choose_cluster(&mut self) -> Result<(), Failure> {
+        let exchange = self.exchange();
+        let worker = &*exchange.manager.worker;
+        let cluster = {
+            let mut state = exchange.state.borrow_mut();
+            let state = &mut *state;
+            state.info.attempt_count = Some(self.begun);
+            if let Some(used) = &mut self.used_clusters {
+                let of = (&state.request, &state.info);
+                state.route.choose_another(of, worker.random_u64(), used);
+            }
+            let cluster = worker.cluster_of(&state.route);
+            state.info.upstream_cluster = cluster.as_ref().map(|cluster| cluster.description());
+            cluster
+        };
+        let Some(cluster) = cluster else {
+            self.router.set_host(None);
+            let kind = nuncio_upstream::UpstreamErrorKind::NoHealthyUpstream;
+            return Err(self.end_with(&nuncio_upstream::UpstreamError::new(kind)));
+        };
+        let wishes = self.router.host_wishes(self.forward, &cluster);
+        if let Some(account) = &mut *exchange.account.borrow_mut() {
+            account.cluster = cluster;
+            account.wishes = wishes;
+        }
+        Ok(())
     }
 
     fn pick_host(
