@@ -37,6 +37,11 @@ const WORDS: Words = Words {
 };
 
 impl DataSource {
+    /// Whether it is a text in the configuration itself.
+    pub fn is_inline_string(&self) -> bool {
+        matches!(self.specifier, DataSourceSpecifier::InlineString(_))
+    }
+
     /// The bytes; what can't be read, or is larger than `limit_bytes`, is reported.
     pub fn read(&self, limit_bytes: usize, ctx: &mut Ctx) -> Result<Vec<u8>, Refused> {
         self.read_or_say(limit_bytes, &WORDS, ctx)

@@ -83,10 +83,12 @@ impl RequestMirrorPolicy {
     ) -> Result<Mirror<C>, Refused> {
         let (cluster, header) = (&self.cluster, &self.cluster_header);
         let target = match (cluster.value.as_str(), header.value.as_str()) {
-            ("", "") => Err("Exactly one of cluster or cluster_header need to be specified"),
+            ("", "") => Err("Exactly one of cluster or cluster_header in request mirror policy need to be specified".to_owned()),
             ("", name) => Ok(MirrorTarget::Header(HeaderName::to_look_up(name))),
             (name, "") => Ok(MirrorTarget::Named(named(name))),
-            _ => Err("Only one of cluster or cluster_header can be specified"),
+            (name, header) => Err(format!(
+                "Only one of cluster '{name}' or cluster_header '{header}' in request mirror policy can be specified"
+            )),
         };
         let changes = steps(&self.request_headers_mutations, ctx);
         let target = target.map_err(|text| {

@@ -54,7 +54,7 @@ pub(super) fn parse(any: &Any, ctx: &mut Ctx) -> Result<Arc<dyn NetworkFilterCon
         {
             ctx.error(
                 rules.span(),
-                "Found header rule, not supported by RBAC network filter",
+                "Found header rule,not supported by RBAC network filter",
             );
             return Err(Refused);
         }

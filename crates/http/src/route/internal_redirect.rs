@@ -83,11 +83,17 @@ impl RedirectPolicy {
     }
 }
 
+/// What Envoy has none of either.
+fn unregistered(extension: &Extension, kind: &str) -> String {
+    let name = &extension.name;
+    format!("Didn't find a registered implementation for '{name}' with type URL: '{kind}'")
+}
+
 impl RedirectPredicate {
     fn compile(extension: &Extension, ctx: &mut Ctx) -> Result<Self, Refused> {
         let Some(any) = &extension.typed_config else {
-            let what = format!("internal redirect predicate `{}`", extension.name);
-            return Err(ctx.unsupported_here(extension.span(), what));
+            ctx.error(extension.span(), unregistered(extension, ""));
+            return Err(Refused);
         };
         match any.type_name() {
             "envoy.extensions.internal_redirect.previous_routes.v3.PreviousRoutesConfig" => any
@@ -105,8 +111,8 @@ impl RedirectPredicate {
                 Ok(Self::AllowListedRoutes(names.collect()))
             }
             other => {
-                let what = format!("internal redirect predicate `{other}`");
-                Err(ctx.unsupported_here(any.span, what))
+                ctx.error(any.span, unregistered(extension, other));
+                Err(Refused)
             }
         }
     }

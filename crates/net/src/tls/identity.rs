@@ -9,11 +9,11 @@ use std::sync::Arc;
 use nuncio_config::typed::{Ctx, Refused};
 use nuncio_contract::data_source::DataSource;
 use nuncio_contract::stream_info::CertificateInfo;
-use rustls::SignatureScheme;
 use rustls::crypto::CryptoProvider;
 use rustls::pki_types::pem::{PemObject, SectionKind};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
 use rustls::sign::CertifiedKey;
+use rustls::SignatureScheme;
 use x509_parser::prelude::{FromDer, X509Certificate};
 use x509_parser::public_key::PublicKey;
 
@@ -135,24 +135,65 @@ type Parts<'a> = (
 fn from_pem<'a>(message: &'a TlsCertificate, ctx: &mut Ctx) -> Result<Parts<'a>, Refused> {
     let (Some(source), Some(key_source)) = (&message.certificate_chain, &message.private_key)
     else {
-        ctx.error(
-            message.span(),
-            "a certificate needs `certificate_chain` and `private_key`",
-        );
+        let text = match (&message.private_key, &message.certificate_chain) {
+            (None, Some(_)) => no_key(""),
+            _ => no_chain(""),
+        };
+        ctx.error(message.span(), text);
         return Err(Refused);
     };
-    let bytes = key_source.read(LIMIT_BYTES, ctx)?;
-    let password = password(message, ctx)?;
-    let key = key_in(&bytes, password.as_deref()).map_err(|why| {
-        let text = format!(
-            "Failed to load private key from {}: {why}",
-            name_of(key_source)
-        );
-        ctx.error(key_source.span(), text);
+    let refuse = |source: &DataSource, ctx: &mut Ctx, text: String| {
+        ctx.error(source.span(), text);
         Refused
-    })?;
-    let chain = certificates_in(source, "certificate chain", ctx)?;
-    Ok((source, chain, key_source, key))
+    };
+    let (key, chain) = (
+        key_source.read(LIMIT_BYTES, ctx),
+        source.read(LIMIT_BYTES, ctx),
+    );
+    let key = key?;
+    if chain.is_err() && !key.is_empty() {
+        // Both mistakes are told.
+        parse_key(key_source, message, &key, ctx)?;
+    }
+    let chain = chain?;
+    if key.is_empty() {
+        let text = no_key(key_source.filename().unwrap_or_default());
+        return Err(refuse(key_source, ctx, text));
+    }
+    if chain.is_empty() {
+        let text = no_chain(source.filename().unwrap_or_default());
+        return Err(refuse(source, ctx, text));
+    }
+    let certificates = CertificateDer::pem_slice_iter(&chain).collect::<Result<Vec<_>, _>>();
+    let certificates = certificates.ok().filter(|all| !all.is_empty());
+    let Some(certificates) = certificates else {
+        let text = format!("Failed to load certificate chain from {}", name_of(source));
+        return Err(refuse(source, ctx, text));
+    };
+    let key = parse_key(key_source, message, &key, ctx)?;
+    Ok((source, certificates, key_source, key))
+}
+
+fn parse_key(
+    source: &DataSource,
+    message: &TlsCertificate,
+    pem: &[u8],
+    ctx: &mut Ctx,
+) -> Result<PrivateKeyDer<'static>, Refused> {
+    let password = password(message, ctx)?;
+    key_in(pem, password.as_deref()).map_err(|why| {
+        let text = format!("Failed to load private key from {}{why}", name_of(source));
+        ctx.error(source.span(), text);
+        Refused
+    })
+}
+
+fn no_key(path: &str) -> String {
+    format!("Failed to load incomplete private key from path: {path}")
+}
+
+fn no_chain(path: &str) -> String {
+    format!("Failed to load incomplete certificate from {path}: certificate chain not set")
 }
 
 fn key_in(pem: &[u8], password: Option<&str>) -> Result<PrivateKeyDer<'static>, Cow<'static, str>> {
@@ -160,10 +201,15 @@ fn key_in(pem: &[u8], password: Option<&str>) -> Result<PrivateKeyDer<'static>, 
         return Ok(key);
     }
     let Some(sealed) = sealed_key(pem) else {
-        return Err("it holds no PEM key, or one that is sealed in another way than PKCS#8".into());
+        return Err(match pem.windows(11).any(|part| part == b"-----BEGIN ") {
+            true => ": it holds no PEM key, or one that is sealed in another way than PKCS#8",
+            false => ", Cause: error:0900006e:PEM routines:OPENSSL_internal:NO_START_LINE",
+        }
+        .into());
     };
-    let password = password.ok_or("it is sealed, and there is no `password`")?;
-    let key = open_key(&sealed, password.as_bytes()).map_err(words)?;
+    let password = password.ok_or(": it is sealed, and there is no `password`")?;
+    let key = open_key(&sealed, password.as_bytes());
+    let key = key.map_err(|fault| format!(": {}", words(fault)))?;
     Ok(PrivatePkcs8KeyDer::from(key).into())
 }
 
@@ -239,6 +285,11 @@ fn response(
     let Some(source) = &message.ocsp_staple else {
         return Ok(None);
     };
+    if source.is_inline_string() {
+        let text = "OCSP staple cannot be provided via inline_string";
+        ctx.error(source.span(), text);
+        return Err(Refused);
+    }
     let response = OcspResponse::parse(source.read(LIMIT_BYTES, ctx)?);
     let response = response.and_then(|response| match response.matches(certificate) {
         true => Ok(response),
@@ -290,6 +341,14 @@ pub(super) fn certificates_in(
     ctx: &mut Ctx,
 ) -> Result<Vec<CertificateDer<'static>>, Refused> {
     let bytes = source.read(LIMIT_BYTES, ctx)?;
+    if bytes.is_empty() {
+        let text = match source.filename() {
+            Some(path) => format!("file {path} is empty"),
+            None => "DataSource cannot be empty".to_owned(),
+        };
+        ctx.error(source.span(), text);
+        return Err(Refused);
+    }
     let certificates: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(&bytes).collect();
     match certificates {
         Ok(certificates) if !certificates.is_empty() => Ok(certificates),

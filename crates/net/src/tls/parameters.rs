@@ -50,12 +50,15 @@ pub(super) fn read(
         read.versions = versions(Some(parameters), side);
         read.check_versions(parameters, ctx);
         if !parameters.cipher_suites.is_empty() {
+            known_suites(&parameters.cipher_suites, ctx)?;
             read.suites = suites(&parameters.cipher_suites, ctx)?;
         }
         if !parameters.ecdh_curves.is_empty() {
+            all_known(&parameters.ecdh_curves, "ECDH curves", &CURVES, ctx)?;
             read.provider.kx_groups = named(&parameters.ecdh_curves, "curve", curve, ctx)?;
         }
         let signatures = &parameters.signature_algorithms;
+        all_known(signatures, "TLS signature algorithms", &SIGNATURES, ctx)?;
         read.signatures = named(signatures, "signature algorithm", signature_scheme, ctx)?;
         if let Some(CompliancePolicy::Fips202205) = parameters.compliance_policies.first() {
             read.keep_fips_202205();
@@ -222,4 +225,72 @@ fn curve(name: &str) -> Option<&'static dyn SupportedKxGroup> {
         "X25519MLKEM768" => kx_group::X25519MLKEM768,
         _ => return None,
     })
+}
+
+/// Curves by which BoringSSL knows more names than there are here.
+const CURVES: [&str; 9] = [
+    "P-",
+    "X25519",
+    "MLKEM",
+    "prime256v1",
+    "secp",
+    "CECPQ2",
+    "X25519Kyber768Draft00",
+    "kyber",
+    "x25519",
+];
+const SIGNATURES: [&str; 8] = [
+    "rsa_", "ecdsa_", "ed25519", "RSA", "ECDSA", "PSS", "Ed25519", "ed448",
+];
+/// What the names of suites are made of, and those that stand for several.
+const SUITES: [&str; 20] = [
+    "ECDHE", "AES", "DES-", "3DES", "PSK-", "TLS", "ALL", "HIGH", "FIPS", "SHA", "CHACHA20",
+    "kRSA", "RSA", "EECDH", "aRSA", "aECDSA", "aPSK", "SSLv3", "kECDHE", "kPSK",
+];
+
+/// What BoringSSL has never heard of is a mistake, and not something that is not there yet.
+fn all_known(
+    names: &[Spanned<String>],
+    what: &str,
+    beginnings: &[&str],
+    ctx: &mut Ctx,
+) -> Result<(), Refused> {
+    let is_known = |name: &&Spanned<String>| begins_as(&name.value, beginnings);
+    let Some(unknown) = names.iter().find(|name| !is_known(name)) else {
+        return Ok(());
+    };
+    let text = format!("Failed to initialize {what} {}", list(names));
+    ctx.error(unknown.span, text);
+    Err(Refused)
+}
+
+fn known_suites(names: &[Spanned<String>], ctx: &mut Ctx) -> Result<(), Refused> {
+    let mut rejected = Vec::new();
+    let mut at = None;
+    for name in names {
+        let inner = name.value.trim_matches(['[', ']']);
+        let unknown = inner.split('|').filter(|one| !begins_as(one, &SUITES));
+        for one in unknown {
+            at.get_or_insert(name.span);
+            rejected.push(one.to_owned());
+        }
+    }
+    let Some(at) = at else { return Ok(()) };
+    let text = format!(
+        "Failed to initialize cipher suites {}. The following ciphers were rejected when tried individually: {}",
+        list(names),
+        rejected.join(", ")
+    );
+    ctx.error(at, text);
+    Err(Refused)
+}
+
+fn begins_as(name: &str, beginnings: &[&str]) -> bool {
+    let name = name.trim_start_matches(['!', '+', '-', '@']);
+    beginnings.iter().any(|it| name.starts_with(it))
+}
+
+fn list(names: &[Spanned<String>]) -> String {
+    let names: Vec<&str> = names.iter().map(|name| name.value.as_str()).collect();
+    names.join(":")
 }

@@ -117,8 +117,11 @@ pub(super) fn certificates<'a>(
     common: &'a CommonTlsContext,
     ctx: &mut Ctx,
 ) -> Result<Vec<Named<'a>>, Refused> {
-    let written = common.tls_certificates.iter();
-    if written.len() > 0 {
+    let is_said = |one: &&TlsCertificate| {
+        one.certificate_chain.is_some() || one.private_key.is_some() || one.pkcs12.is_some()
+    };
+    let mut written = common.tls_certificates.iter().filter(is_said).peekable();
+    if written.peek().is_some() {
         let named = written.map(|certificate| Named {
             name: String::new(),
             certificate: Cow::Borrowed(certificate),

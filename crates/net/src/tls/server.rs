@@ -16,7 +16,7 @@ use super::downstream_messages::{DownstreamTlsContext, OcspStaplePolicy, Session
 use super::hello::Untold;
 use super::identity::{Identity, Signing, identity};
 use super::key_log::KeyLogging;
-use super::messages::CommonTlsContext;
+use super::messages::{CommonTlsContext, TlsCertificate};
 use super::ocsp::OcspAction;
 use super::parameters::{self, Parameters, Side};
 use super::secrets;
@@ -47,6 +47,26 @@ impl std::fmt::Debug for ServerTls {
     }
 }
 
+/// A server's certificates are written into the context or come from elsewhere, and are some.
+fn check_certificates(common: &CommonTlsContext, ctx: &mut Ctx) -> Result<(), Refused> {
+    let written = &common.tls_certificates;
+    let referred = &common.tls_certificate_sds_secret_configs;
+    let (Some(first), says_nothing) = (written.first(), |one: &TlsCertificate| {
+        one.certificate_chain.is_none() && one.private_key.is_none() && one.pkcs12.is_none()
+    }) else {
+        return Ok(());
+    };
+    let text = if !referred.is_empty() {
+        "SDS and non-SDS TLS certificates may not be mixed in server contexts"
+    } else if written.iter().all(says_nothing) {
+        "Server TlsCertificates must have a certificate specified"
+    } else {
+        return Ok(());
+    };
+    ctx.error(first.span(), text);
+    Err(Refused)
+}
+
 impl ServerTls {
     /// Makes a context; what is wrong with the message, or cannot be done, is reported to `ctx`.
     ///
@@ -58,6 +78,9 @@ impl ServerTls {
             _ => None,
         };
         let common = message.common_tls_context.as_ref();
+        if let Some(common) = common {
+            check_certificates(common, ctx)?;
+        }
         let context = match secrets::are_there(common, ticket_keys, ctx) {
             true => Some(Arc::new(ServerContext::new(message, ctx)?)),
             false => None,

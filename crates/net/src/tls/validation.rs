@@ -62,8 +62,9 @@ fn of_context(
     }
     let mut names = Vec::new();
     for message in matchers {
-        if message.san_type == SanType::OtherName && message.oid.value.is_empty() {
-            let text = "a matcher of type OTHER_NAME needs the `oid` of the name";
+        let oid = &message.oid.value;
+        if message.san_type == SanType::OtherName && !is_oid(oid) {
+            let text = format!("Failed to create SAN matcher for OTHER_NAME with OID: {oid}");
             ctx.error(message.span(), text);
             return Err(Refused);
         }
@@ -128,6 +129,18 @@ fn hashes(
         })
     });
     decoded.collect()
+}
+
+/// Whether it may be an identifier of an object: numbers, or a name that stands for them.
+fn is_oid(text: &str) -> bool {
+    let is_number = |part: &str| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_digit());
+    match text.bytes().next() {
+        None => false,
+        Some(first) if first.is_ascii_digit() => {
+            text.contains('.') && text.split('.').all(is_number)
+        }
+        Some(_) => true,
+    }
 }
 
 fn roots(

@@ -65,18 +65,20 @@ pub(super) fn certificate(certificate: &Message, checker: &mut Checker<'_>) {
         (
             "private_key",
             "Failed to load incomplete private key from path: ",
+            "",
         ),
         (
             "certificate_chain",
             "Failed to load incomplete certificate from ",
+            ": certificate chain not set",
         ),
     ];
-    for (field, complaint) in parts {
+    for (field, complaint, rest) in parts {
         let file = certificate
             .child(field)
             .and_then(|source| source.text("filename"));
         if let Some((path, span)) = file {
-            exists(path, span, complaint, checker);
+            exists_or(path, span, &format!("{complaint}{path}{rest}"), checker);
         }
     }
 }
@@ -97,13 +99,15 @@ pub(super) fn disk_layer(layer: &Message, checker: &mut Checker<'_>) {
 }
 
 fn exists(path: &str, span: Span, complaint: &str, checker: &mut Checker<'_>) {
+    exists_or(path, span, &format!("{complaint}{path}"), checker);
+}
+
+fn exists_or(path: &str, span: Span, complaint: &str, checker: &mut Checker<'_>) {
     // Whatever was said about this place is enough.
     if checker.reads_files
         && !Path::new(path).exists()
         && checker.reported.insert((span.source, span.start))
     {
-        checker
-            .error(span, format!("{complaint}{path}"))
-            .note("there is no such file");
+        checker.error(span, complaint).note("there is no such file");
     }
 }

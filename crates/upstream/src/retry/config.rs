@@ -190,11 +190,16 @@ fn all<M, T>(
     compiled.into_iter().collect()
 }
 
+/// What Envoy has none of either.
+fn unregistered(name: &str, kind: &str) -> String {
+    format!("Didn't find a registered implementation for '{name}' with type URL: '{kind}'")
+}
+
 impl PriorityMessage {
     fn compile(&self, ctx: &mut Ctx) -> Result<usize, Refused> {
         let Some(PriorityConfig::Typed(any)) = &self.config_type else {
-            let what = format!("retry priority `{}`", self.name.value);
-            return Err(ctx.unsupported_here(self.name.span, what));
+            ctx.error(self.name.span, unregistered(&self.name.value, ""));
+            return Err(Refused);
         };
         match any.type_name() {
             "envoy.extensions.retry.priority.previous_priorities.v3.PreviousPrioritiesConfig" => {
@@ -202,8 +207,8 @@ impl PriorityMessage {
                 Ok(usize::try_from(config.update_frequency).unwrap_or(1))
             }
             other => {
-                let what = format!("retry priority `{other}`");
-                Err(ctx.unsupported_here(any.span, what))
+                ctx.error(any.span, unregistered(&self.name.value, other));
+                Err(Refused)
             }
         }
     }
@@ -216,8 +221,8 @@ impl HostPredicateMessage {
                 "envoy.retry_host_predicates.previous_hosts" => Ok(HostPredicate::Previous),
                 "envoy.retry_host_predicates.omit_canary_hosts" => Ok(HostPredicate::Canaries),
                 name => {
-                    let what = format!("retry host predicate `{name}`");
-                    Err(ctx.unsupported_here(self.name.span, what))
+                    ctx.error(self.name.span, unregistered(name, ""));
+                    Err(Refused)
                 }
             };
         };
@@ -238,8 +243,8 @@ impl HostPredicateMessage {
                 Ok(HostPredicate::WithMetadata(labels.unwrap_or_default()))
             }
             other => {
-                let what = format!("retry host predicate `{other}`");
-                Err(ctx.unsupported_here(any.span, what))
+                ctx.error(any.span, unregistered(&self.name.value, other));
+                Err(Refused)
             }
         }
     }

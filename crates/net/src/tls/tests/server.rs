@@ -398,6 +398,53 @@ async fn a_client_that_goes_leaves_no_reason() {
 }
 
 #[test]
+fn what_is_no_certificate_or_parameter_is_refused_in_envoys_words() {
+    let signed = Authority::new("a").signs(&["a"]);
+    let certificate =
+        |fields: &str| format!("{{common_tls_context: {{tls_certificates: [{{{fields}}}]}}}}");
+    let parameters = |fields: &str| {
+        let certificate = signed.yaml();
+        format!(
+            "{{common_tls_context: {{tls_params: {{{fields}}}, tls_certificates: [{certificate}]}}}}"
+        )
+    };
+    for (yaml, words) in [
+        (
+            certificate(""),
+            "Server TlsCertificates must have a certificate specified",
+        ),
+        (
+            certificate("private_key: {inline_string: x}"),
+            "Failed to load incomplete certificate from : certificate chain not set",
+        ),
+        (
+            certificate("certificate_chain: {inline_string: x}"),
+            "Failed to load incomplete private key from path: ",
+        ),
+        (
+            certificate("certificate_chain: {inline_string: x}, private_key: {inline_string: z}"),
+            "Failed to load certificate chain from <inline>",
+        ),
+        (
+            parameters("cipher_suites: [ECDHE-RSA-AES128-GCM-SHA256, bad]"),
+            "Failed to initialize cipher suites ECDHE-RSA-AES128-GCM-SHA256:bad. The following ciphers were \
+             rejected when tried individually: bad",
+        ),
+        (
+            parameters("ecdh_curves: [P-256, bad]"),
+            "Failed to initialize ECDH curves P-256:bad",
+        ),
+        (
+            parameters("signature_algorithms: [bad]"),
+            "Failed to initialize TLS signature algorithms bad",
+        ),
+    ] {
+        let error = listener(&yaml).expect_err("it cannot be used");
+        assert!(error.contains(words), "{error}");
+    }
+}
+
+#[test]
 fn what_cannot_be_used_is_refused_with_the_configuration() {
     let signed = Authority::new("a").signs(&["a"]);
     let other = Authority::new("a").signs(&["a"]);

@@ -296,7 +296,17 @@ impl CustomHealthCheck {
                     Some((name, any)) => (name, any.span),
                     None => (self.name.value.as_str(), self.name.span),
                 };
-                Err(ctx.unsupported_here(span, format!("the health checker `{name}`")))
+                if name.contains("thrift") {
+                    let what = format!("the health checker `{name}`");
+                    return Err(ctx.unsupported_here(span, what));
+                }
+                let kind = other.map_or("", |(kind, _)| kind);
+                let text = format!(
+                    "Didn't find a registered implementation for '{}' with type URL: '{kind}'",
+                    self.name.value
+                );
+                ctx.error(span, text);
+                Err(Refused)
             }
         }
     }
