@@ -26,6 +26,8 @@ pub enum UpstreamErrorKind {
     RemoteReset,
     /// The host refused the stream, or said that it did not look at it.
     RemoteRefusedStream,
+    /// The host could not connect to where CONNECT was to lead.
+    ConnectError,
     /// The host's response is not HTTP, or breaks a limit.
     ProtocolError,
 }
@@ -42,6 +44,7 @@ impl UpstreamErrorKind {
             Self::Overflow => "overflow",
             Self::RemoteReset => "remote reset",
             Self::RemoteRefusedStream => "remote refused stream reset",
+            Self::ConnectError => "remote error with CONNECT request",
             Self::ProtocolError => "protocol error",
         }
     }

@@ -210,9 +210,9 @@ pub(super) fn flags_of(kind: UpstreamErrorKind) -> ResponseFlags {
         | UpstreamErrorKind::ConnectionTimeout => ResponseFlags::UPSTREAM_CONNECTION_FAILURE,
         UpstreamErrorKind::ConnectionTermination => ResponseFlags::UPSTREAM_CONNECTION_TERMINATION,
         UpstreamErrorKind::Overflow => ResponseFlags::UPSTREAM_OVERFLOW,
-        UpstreamErrorKind::RemoteReset | UpstreamErrorKind::RemoteRefusedStream => {
-            ResponseFlags::UPSTREAM_REMOTE_RESET
-        }
+        UpstreamErrorKind::RemoteReset
+        | UpstreamErrorKind::RemoteRefusedStream
+        | UpstreamErrorKind::ConnectError => ResponseFlags::UPSTREAM_REMOTE_RESET,
         UpstreamErrorKind::ProtocolError => ResponseFlags::UPSTREAM_PROTOCOL_ERROR,
     }
 }

@@ -266,6 +266,7 @@ fn verifier(
         provider: Arc::new(parameters.provider.clone()),
         expected: None,
         told: None,
+        owner: None,
         hints,
         notes: Arc::default(),
     }

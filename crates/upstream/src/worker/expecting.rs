@@ -56,6 +56,13 @@ impl WorkerCluster {
         let http = &self.settings().http;
         let places_of_each = match http.protocol {
             UpstreamProtocol::Http1 | UpstreamProtocol::AsDownstream => 1,
+            UpstreamProtocol::Http3 => {
+                let most = http
+                    .http3
+                    .as_ref()
+                    .map(|http3| http3.max_concurrent_streams);
+                usize::try_from(most.unwrap_or(1)).unwrap_or(usize::MAX)
+            }
             UpstreamProtocol::Http2 | UpstreamProtocol::ByAlpn => {
                 usize::try_from(http.http2.max_concurrent_streams).unwrap_or(usize::MAX)
             }

@@ -161,6 +161,7 @@ impl WorkerHost {
         match self.core.settings().http.protocol {
             UpstreamProtocol::Http1 => Carries::Http1,
             UpstreamProtocol::Http2 => Carries::Http2,
+            UpstreamProtocol::Http3 => Carries::Http3,
             UpstreamProtocol::ByAlpn => Carries::HttpByAlpn,
             UpstreamProtocol::AsDownstream if from_http2 => Carries::Http2,
             UpstreamProtocol::AsDownstream => Carries::Http1,
