@@ -74,6 +74,7 @@ message! {
     pub(crate) struct UseDownstreamHttpConfig: "envoy.extensions.upstreams.http.v3.HttpProtocolOptions.UseDownstreamHttpConfig" {
         pub(crate) http_protocol_options: Option<Http1Options>,
         pub(crate) http2_protocol_options: Option<Http2Options>,
+        pub(crate) http3_protocol_options: Option<Http3Options>,
     }
 }
 
@@ -276,11 +277,14 @@ impl UpstreamProtocolOptions {
                 ProtocolConfig::Http1(http1) => (UpstreamProtocol::Http1, Some(http1), None),
                 ProtocolConfig::Http2(http2) => (UpstreamProtocol::Http2, None, Some(http2)),
             },
-            Self::AsDownstream(both) => (
-                UpstreamProtocol::AsDownstream,
-                both.http_protocol_options.as_ref(),
-                both.http2_protocol_options.as_ref(),
-            ),
+            Self::AsDownstream(all) => {
+                http3 = all.http3_protocol_options.as_ref();
+                (
+                    UpstreamProtocol::AsDownstream,
+                    all.http_protocol_options.as_ref(),
+                    all.http2_protocol_options.as_ref(),
+                )
+            }
             Self::Auto(both) => (
                 UpstreamProtocol::ByAlpn,
                 both.http_protocol_options.as_ref(),

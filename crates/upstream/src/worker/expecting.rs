@@ -6,6 +6,8 @@
 
 use std::rc::Rc;
 
+use nuncio_contract::stream_info::Protocol;
+
 use super::cluster::{State, WorkerCluster};
 use super::host::WorkerHost;
 use crate::cluster::{Preconnect, ResourcePriority, UpstreamProtocol};
@@ -17,8 +19,8 @@ use crate::server_names::ConnectionName;
 pub struct Expected<'a> {
     /// Its priority.
     pub priority: ResourcePriority,
-    /// Whether the client speaks HTTP/2; none for a stream of bytes.
-    pub from_http2: Option<bool>,
+    /// What the client speaks, if anything of HTTP; none for a stream of bytes.
+    pub client: Option<Option<Protocol>>,
     /// What its connection is to be named.
     pub name: Option<&'a ConnectionName>,
 }

@@ -229,6 +229,7 @@ impl Http3Connection {
                 return Poll::Ready(Ended::Local);
             }
             if self.is_leaving.get() && self.is_unused() {
+                count_close(&self.core, "tx", "QUIC_NO_ERROR");
                 self.close(ErrorCode::NO_ERROR, "");
                 return Poll::Ready(Ended::Local);
             }
