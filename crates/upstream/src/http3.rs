@@ -38,6 +38,8 @@ pub struct Http3Stream {
     sending: Sending,
     is_answered: bool,
     is_received: bool,
+    /// Whether nothing comes behind the head.
+    is_ended: bool,
     /// Whether the host wants no more of the request.
     is_stopped: bool,
     /// Whether it was given up at the answer's head.
@@ -83,6 +85,7 @@ impl Http3Stream {
             sending: Sending::Head,
             is_answered: false,
             is_received: false,
+            is_ended: false,
             is_stopped: false,
             is_given_up: false,
             is_connect: false,
@@ -242,7 +245,7 @@ impl Http3Stream {
         loop {
             let Some(mailbox) = &mailbox else {
                 let kind = UpstreamErrorKind::RemoteRefusedStream;
-                return Poll::Ready(Err(self.error(kind, None)));
+                return Poll::Ready(Err(self.error(kind)));
             };
             if let Some(cut) = mailbox.cut.get() {
                 return Poll::Ready(Err(self.cut_error(cut)));
@@ -281,13 +284,14 @@ impl Http3Stream {
             () if is_final && self.is_connect && (200..300).contains(&status) => {
                 BodyFraming::Tunnel
             }
-            () if end_stream || !is_final => BodyFraming::None,
+            () if !is_final => BodyFraming::None,
+            // As in Envoy the end of a head alone is told behind it.
             () => BodyFraming::UntilClose,
         };
         if is_final {
             self.lease.core().note_response(self.lease.host(), headers);
             self.is_answered = true;
-            self.is_received = end_stream;
+            self.is_ended = end_stream;
         }
         ResponseHead {
             head_len: 0,
@@ -305,12 +309,12 @@ impl Http3Stream {
         data: &mut Buffer,
         trailers: &mut HeaderMap,
     ) -> Poll<Result<BodyEvent, UpstreamError>> {
-        if self.is_received {
-            return Poll::Ready(Ok(BodyEvent::End));
+        if self.is_received || self.is_ended {
+            return self.received(BodyEvent::End);
         }
         let Some(mailbox) = self.waiting_at(cx) else {
             let kind = UpstreamErrorKind::RemoteRefusedStream;
-            return Poll::Ready(Err(self.error(kind, None)));
+            return Poll::Ready(Err(self.error(kind)));
         };
         let before = data.len();
         let mut headers = HeaderMap::new(MapKind::ResponseTrailers);
@@ -399,7 +403,7 @@ impl Http3Stream {
     /// tells. Whoever takes data takes it off the input.
     fn step(&mut self, mailbox: &Mailbox, headers: &mut HeaderMap) -> Option<Event> {
         let Some(reading) = &mut self.reading else {
-            mailbox.cut(Cut::Gone(UpstreamErrorKind::ConnectionTermination));
+            mailbox.cut(Cut::Gone);
             return None;
         };
         let input = reading.input.readable();
@@ -411,9 +415,8 @@ impl Http3Stream {
                 Some(step.event)
             }
             Err(Http3Error::Connection(error)) => {
-                let blamed = error.details().map(|_| "http3.invalid_header_field");
-                mailbox.cut(Cut::Failed(blamed));
                 self.connection().fail(&error);
+                mailbox.cut(Cut::Failed);
                 None
             }
             Err(Http3Error::Stream(error)) => {
@@ -471,28 +474,26 @@ impl Http3Stream {
     }
 
     fn cut_error(&self, cut: Cut) -> UpstreamError {
-        let (kind, details) = match cut {
-            Cut::Reset(code) if ErrorCode(code) == ErrorCode::CONNECT_ERROR => {
-                (UpstreamErrorKind::ConnectError, None)
+        let kind = cut.kind();
+        let details = match cut {
+            Cut::Reset(code) => Some(format!("{}|FROM_PEER", ErrorCode(code).reset_name()).into()),
+            Cut::Violation(error) => {
+                let blamed = match kind {
+                    UpstreamErrorKind::LocalReset => "|codec_error",
+                    _ => "",
+                };
+                Some(format!("{}|FROM_SELF{blamed}", error.name()).into())
             }
-            Cut::Reset(_) => (UpstreamErrorKind::RemoteReset, None),
-            Cut::Violation(error) => (UpstreamErrorKind::ProtocolError, Some(error.details())),
-            Cut::Failed(details) => (UpstreamErrorKind::ProtocolError, details),
-            Cut::Gone(kind) => (kind, None),
-        };
-        let reason = match cut {
-            Cut::Reset(code) => Some(format!("{}|FROM_PEER", ErrorCode(code).reset_name())),
-            _ => None,
+            Cut::Failed | Cut::Gone => self.connection().end_details(),
         };
         UpstreamError {
-            transport_failure_reason: reason.map(String::into_boxed_str),
-            ..self.error(kind, details)
+            reset_details: details,
+            ..self.error(kind)
         }
     }
 
-    fn error(&self, kind: UpstreamErrorKind, details: Option<&'static str>) -> UpstreamError {
+    fn error(&self, kind: UpstreamErrorKind) -> UpstreamError {
         UpstreamError {
-            details,
             has_host: true,
             reused_connection: self.connection().request_count() > 1,
             response_started: self.is_answered,

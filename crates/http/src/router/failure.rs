@@ -213,6 +213,7 @@ pub(super) fn flags_of(kind: UpstreamErrorKind) -> ResponseFlags {
         UpstreamErrorKind::RemoteReset
         | UpstreamErrorKind::RemoteRefusedStream
         | UpstreamErrorKind::ConnectError => ResponseFlags::UPSTREAM_REMOTE_RESET,
+        UpstreamErrorKind::LocalReset => ResponseFlags::LOCAL_RESET,
         UpstreamErrorKind::ProtocolError => ResponseFlags::UPSTREAM_PROTOCOL_ERROR,
     }
 }
@@ -223,6 +224,7 @@ fn details_of(error: &UpstreamError, basic: &str) -> String {
     let transport = error
         .transport_failure_reason
         .as_deref()
+        .or(error.reset_details.as_deref())
         .map(|reason| format!("|{reason}"));
     format!("{basic}{{{reason}{}}}", transport.unwrap_or_default())
         .replace(|c: char| c.is_ascii_whitespace(), "_")

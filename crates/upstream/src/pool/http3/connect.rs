@@ -4,7 +4,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::rc::Rc;
 
-use nuncio_codec::http3::ErrorCode;
+use nuncio_codec::http3::{ErrorCode, Problem};
 use nuncio_contract::clock::Clock;
 use nuncio_net::connect::{ConnectOptions, Sources, error_text};
 use nuncio_net::datagrams::open_towards;
@@ -18,6 +18,8 @@ use crate::server_names::ConnectionName;
 
 /// Codes of QUIC that carry alerts of TLS begin here (RFC 9001, 4.8).
 const FIRST_OF_TLS: u64 = 0x100;
+/// What Envoy says where nobody listens.
+pub(super) const REFUSED: &str = "Write failed with error: 111 (Connection refused)";
 
 /// Opens a connection for `pool`; `life` counts it already.
 pub(in super::super) async fn open(pool: Rc<HostPool>, life: Life) {
@@ -164,13 +166,17 @@ fn of_lost(core: &ClusterCore, lost: &Lost) -> UpstreamError {
     let (kind, reason) = match lost {
         Lost::Refused => {
             count_close(core, "tx", "QUIC_PACKET_WRITE_ERROR");
-            let text = "QUIC_PACKET_WRITE_ERROR with details: Write failed with error: 111 (Connection refused)";
-            (UpstreamErrorKind::LocalConnectionFailure, text.to_owned())
+            let text = format!("QUIC_PACKET_WRITE_ERROR with details: {REFUSED}");
+            (UpstreamErrorKind::LocalConnectionFailure, text)
         }
-        Lost::Closed { code, reason, .. } => {
-            let name = close_name(*code);
+        Lost::Closed {
+            code,
+            is_application,
+            reason,
+        } => {
+            let (name, phrase) = close_words((*code, *is_application), reason);
             count_close(core, "rx", name);
-            let text = format!("{name} with details: {reason}");
+            let text = format!("{name} with details: {phrase}");
             (UpstreamErrorKind::RemoteConnectionFailure, text)
         }
         Lost::Violated(text) => (
@@ -187,14 +193,25 @@ fn of_lost(core: &ClusterCore, lost: &Lost) -> UpstreamError {
     }
 }
 
-/// Envoy's name of a code of QUIC.
-fn close_name(code: u64) -> &'static str {
-    match code {
-        0 => "QUIC_NO_ERROR",
-        0x2 => "QUIC_CONNECTION_REFUSED",
-        FIRST_OF_TLS.. => "QUIC_HANDSHAKE_FAILED",
-        _ => "QUIC_INTERNAL_ERROR",
-    }
+/// Envoy's name of a host's close and its phrase, in front of which hosts of its kind put the number of that name.
+pub(super) fn close_words(
+    (code, is_application): (u64, bool),
+    reason: &str,
+) -> (&'static str, &str) {
+    let told = reason.split_once(':');
+    let named = told.and_then(|(number, phrase)| {
+        let name = match number.parse().ok()? {
+            0 => "QUIC_NO_ERROR",
+            16 => "QUIC_PEER_GOING_AWAY",
+            25 => "QUIC_NETWORK_IDLE_TIMEOUT",
+            number => Problem::name_of(number)?,
+        };
+        Some((name, phrase))
+    });
+    named.unwrap_or(match code {
+        FIRST_OF_TLS.. if !is_application => ("QUIC_HANDSHAKE_FAILED", reason),
+        _ => ("QUIC_IETF_GQUIC_ERROR_MISSING", reason),
+    })
 }
 
 fn first_word(error: &UpstreamError) -> &str {

@@ -10,7 +10,9 @@ use std::task::{Context, Poll};
 
 use hashbrown::HashMap;
 use nuncio_codec::http2::Role;
-use nuncio_codec::http3::{Connection as Codec, ConnectionError, ErrorCode, Http3Settings};
+use nuncio_codec::http3::{
+    Connection as Codec, ConnectionError, ErrorCode, Http3Settings, Problem,
+};
 use nuncio_contract::stats::groups::Http3CodecStats;
 use nuncio_net::deadline::Deadlines;
 use nuncio_net::quic::{
@@ -20,10 +22,9 @@ use nuncio_net::transport::TlsInfo;
 
 use super::super::shared::Shareable;
 use super::super::{Ended, HostPool, Life};
-use super::connect::count_close;
+use super::connect::{REFUSED, close_words, count_close};
 use super::mailbox::{Cut, Mailbox};
 use crate::cluster_core::ClusterCore;
-use crate::error::UpstreamErrorKind;
 use crate::http3_own_streams::{self as own_streams, OwnStreams};
 
 /// No request for too long.
@@ -53,7 +54,11 @@ pub(crate) struct Http3Connection {
     /// Whether it takes no more requests.
     is_leaving: Cell<bool>,
     /// Whether the host broke the protocol.
-    has_failed: Cell<bool>,
+    is_broken: Cell<bool>,
+    /// Whether requests were under way then, and count as cut off by the end of the connection: not by what is malformed.
+    was_in_use: Cell<bool>,
+    /// What is said of the end.
+    end_details: RefCell<Option<Box<str>>>,
     deadlines: Deadlines<2>,
     pub(crate) id: u64,
     pub(crate) local_address: Option<SocketAddr>,
@@ -104,7 +109,9 @@ impl Http3Connection {
             requests: Cell::new(0),
             requests_left: Cell::new(http.max_requests_per_connection.unwrap_or(u32::MAX)),
             is_leaving: Cell::new(false),
-            has_failed: Cell::new(false),
+            is_broken: Cell::new(false),
+            was_in_use: Cell::new(false),
+            end_details: RefCell::default(),
             deadlines: Deadlines::default(),
             id: life.id,
             life: RefCell::new(Some(life)),
@@ -216,8 +223,9 @@ impl Http3Connection {
                 self.is_leaving.set(true);
             }
             if self.quic.is_refused() {
-                count_close(&self.core, "tx", "QUIC_PACKET_WRITE_ERROR");
-                self.end_streams(Cut::Gone(UpstreamErrorKind::ConnectionTermination));
+                let name = "QUIC_PACKET_WRITE_ERROR";
+                count_close(&self.core, "tx", name);
+                self.end_for(format!("{name}|FROM_SELF|{REFUSED}"), Cut::Gone);
                 return Poll::Ready(Ended::Local);
             }
             while let Some(event) = self.quic.next_event(clock.now()) {
@@ -225,7 +233,7 @@ impl Http3Connection {
                     return Poll::Ready(ended);
                 }
             }
-            if self.has_failed.get() {
+            if self.is_broken.get() {
                 return Poll::Ready(Ended::Local);
             }
             if self.is_leaving.get() && self.is_unused() {
@@ -324,29 +332,64 @@ impl Http3Connection {
 
     /// The connection has ended without our doing.
     fn lost(&self, lost: Lost) -> Ended {
-        let (ended, name) = match &lost {
-            Lost::Closed { .. } | Lost::Reset => (Ended::Remote, None),
-            Lost::TimedOut if self.streams.borrow().is_empty() => {
-                (Ended::Local, Some("QUIC_SILENT_IDLE_TIMEOUT"))
+        let (ended, details) = match &lost {
+            Lost::Closed {
+                code,
+                is_application,
+                reason,
+            } => {
+                let (name, phrase) = close_words((*code, *is_application), reason);
+                count_close(&self.core, "rx", name);
+                (Ended::Remote, format!("{name}|FROM_PEER|{phrase}"))
             }
-            Lost::TimedOut => (Ended::Local, Some("QUIC_NETWORK_IDLE_TIMEOUT")),
-            Lost::Violated(_) | Lost::Refused | Lost::Local => (Ended::Local, None),
+            Lost::Reset => (Ended::Remote, "QUIC_PUBLIC_RESET|FROM_PEER|".to_owned()),
+            Lost::TimedOut => {
+                let name = match self.streams.borrow().is_empty() {
+                    true => "QUIC_SILENT_IDLE_TIMEOUT",
+                    false => "QUIC_NETWORK_IDLE_TIMEOUT",
+                };
+                count_close(&self.core, "tx", name);
+                (Ended::Local, format!("{name}|FROM_SELF|"))
+            }
+            Lost::Violated(why) => (Ended::Local, format!("QUIC_INTERNAL_ERROR|FROM_SELF|{why}")),
+            Lost::Refused | Lost::Local => (Ended::Local, String::new()),
         };
-        if let Some(name) = name {
-            count_close(&self.core, "tx", name);
-        }
-        self.end_streams(Cut::Gone(UpstreamErrorKind::ConnectionTermination));
+        self.end_for(details, Cut::Gone);
         ended
+    }
+
+    /// Ends all requests, and notes why.
+    fn end_for(&self, details: String, why: Cut) {
+        let known = &mut *self.end_details.borrow_mut();
+        known.get_or_insert_with(|| details.into());
+        self.end_streams(why);
+    }
+
+    /// What is said of the end of the connection.
+    pub(crate) fn end_details(&self) -> Option<Box<str>> {
+        self.end_details.borrow().clone()
     }
 
     /// The host has broken the protocol of the connection.
     pub(crate) fn fail(&self, error: &ConnectionError) {
-        if self.has_failed.replace(true) {
+        if self.is_broken.replace(true) {
             return;
         }
-        self.core.traffic.upstream_cx_protocol_error.inc();
-        count_close(&self.core, "tx", error.problem.name());
-        self.end_streams(Cut::Failed(None));
+        let name = error.problem.name();
+        count_close(&self.core, "tx", name);
+        let text = match error.details() {
+            Some(_) => "Invalid headers",
+            None => &error.text,
+        };
+        let is_malformed = error.problem == Problem::Frame;
+        self.was_in_use.set(!is_malformed && !self.is_unused());
+        self.end_for(
+            format!("{name}|FROM_SELF|{text}"),
+            match is_malformed {
+                true => Cut::Failed,
+                false => Cut::Gone,
+            },
+        );
         self.close(error.code(), &error.reason());
     }
 
@@ -356,13 +399,16 @@ impl Http3Connection {
 
     fn end(&self, ended: Ended) {
         self.is_leaving.set(true);
-        // What the host did wrong has ended the requests before it ends the connection.
+        // What is malformed has ended the requests before it ends the connection.
         self.stats.quic_version_rfc_v1.inc();
-        let is_in_use = !self.is_unused() && !self.has_failed.get();
+        let is_in_use = match self.is_broken.get() {
+            true => self.was_in_use.get(),
+            false => !self.is_unused(),
+        };
         if let Some(life) = self.life.take() {
             life.end(ended, is_in_use);
         }
-        self.end_streams(Cut::Gone(UpstreamErrorKind::ConnectionTermination));
+        self.end_streams(Cut::Gone);
         if let Some(pool) = self.pool.upgrade() {
             pool.http3_ended(self);
         }

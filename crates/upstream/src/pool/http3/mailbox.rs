@@ -2,7 +2,7 @@
 
 use std::cell::Cell;
 
-use nuncio_codec::http3::StreamError;
+use nuncio_codec::http3::{ErrorCode, StreamError};
 use nuncio_net::quic::StreamId;
 
 use crate::error::UpstreamErrorKind;
@@ -15,10 +15,35 @@ pub(crate) enum Cut {
     Reset(u64),
     /// The host broke the protocol on the stream.
     Violation(StreamError),
-    /// The host broke the protocol of the connection; the details, where it was by this request's answer.
-    Failed(Option<&'static str>),
+    /// The host broke the protocol of the connection by a message or a frame that is malformed.
+    Failed,
     /// The connection has ended.
-    Gone(UpstreamErrorKind),
+    Gone,
+}
+
+impl Cut {
+    /// What that is to the request, as to Envoy.
+    pub(crate) fn kind(self) -> UpstreamErrorKind {
+        match self {
+            Self::Reset(code) => match ErrorCode(code) {
+                ErrorCode::CONNECT_ERROR => UpstreamErrorKind::ConnectError,
+                ErrorCode::NO_ERROR
+                | ErrorCode::EXCESSIVE_LOAD
+                | ErrorCode::REQUEST_REJECTED
+                | ErrorCode::REQUEST_CANCELLED
+                | ErrorCode::MESSAGE_ERROR => UpstreamErrorKind::RemoteReset,
+                known if known.is_known() => UpstreamErrorKind::ProtocolError,
+                _ => UpstreamErrorKind::RemoteReset,
+            },
+            Self::Violation(
+                StreamError::TooManyHeaders
+                | StreamError::TooManyTrailers
+                | StreamError::HeadersTooLarge,
+            ) => UpstreamErrorKind::LocalReset,
+            Self::Violation(_) | Self::Failed => UpstreamErrorKind::ProtocolError,
+            Self::Gone => UpstreamErrorKind::ConnectionTermination,
+        }
+    }
 }
 
 /// One request's stream.

@@ -25,16 +25,19 @@ use nuncio_net::quic::{Connection as Quic, QuicHandshake};
 
 use super::shared::SharedLease;
 use super::{Granted, HostPool, Lent, Life};
-use crate::error::UpstreamError;
+use crate::error::{UpstreamError, UpstreamErrorKind};
 
 impl SharedLease<Http3Connection> {
     /// Counts a request that ended before both sides had, by who ended it; it is ours if nothing else did.
     pub(crate) fn count_reset(&self, cut: Option<Cut>) {
         let traffic = &self.core().traffic;
-        match cut {
-            None | Some(Cut::Violation(_) | Cut::Failed(_)) => traffic.upstream_rq_tx_reset.inc(),
-            Some(Cut::Reset(_)) => traffic.upstream_rq_rx_reset.inc(),
-            Some(Cut::Gone(_)) => traffic.upstream_rq_pending_failure_eject.inc(),
+        match cut.map(Cut::kind) {
+            Some(UpstreamErrorKind::RemoteReset) => traffic.upstream_rq_rx_reset.inc(),
+            Some(UpstreamErrorKind::ConnectError) => {}
+            Some(UpstreamErrorKind::ConnectionTermination) => {
+                traffic.upstream_rq_pending_failure_eject.inc();
+            }
+            _ => traffic.upstream_rq_tx_reset.inc(),
         }
     }
 }
