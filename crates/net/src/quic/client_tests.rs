@@ -4,7 +4,7 @@ use std::future::poll_fn;
 use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
 use std::rc::Rc;
 use std::task::Poll;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use nuncio_contract::clock::{Clock, SystemClock};
 
@@ -142,5 +142,24 @@ fn it_is_known_at_once_that_nobody_listens() {
         let connection = dial(address, &tls);
         let lost = connection.handshaken(&SystemClock).await.err();
         assert_eq!(lost, Some(Lost::Refused));
+    });
+}
+
+#[test]
+fn it_is_known_from_writes_as_well_that_nobody_listens() {
+    run(async {
+        let socket = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).expect("a free port");
+        let address = socket.local_addr().expect("it has one");
+        drop(socket);
+        let tls = context_of_quic("{sni: a.example}");
+        let connection = dial(address, &tls);
+        // No task reads the socket meanwhile.
+        for _ in 0..100 {
+            connection.write(Instant::now());
+            while connection.next_event(Instant::now()).is_some() {}
+            let later = Instant::now() + Duration::from_secs(10);
+            while connection.next_event(later).is_some() {}
+        }
+        assert!(connection.is_refused());
     });
 }

@@ -278,7 +278,7 @@ impl Endpoint {
 
     /// Nobody listens where a socket is connected to.
     #[cold]
-    fn refused(&self) {
+    pub(super) fn refused(&self) {
         let all = self.connections.borrow();
         let connections: Vec<_> = all.values().filter_map(Weak::upgrade).collect();
         drop(all);

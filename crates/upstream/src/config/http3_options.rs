@@ -95,7 +95,8 @@ impl Http3Options {
                     .map(|bytes| bytes.min(MAX_PACKET_BYTES))
                     .and_then(|bytes| u16::try_from(bytes).ok()),
                 lets_clients_move: false,
-                joins_writes: true,
+                // As Envoy's clients do: some hosts lose packets that a kernel has joined.
+                joins_writes: false,
             },
         }
     }
