@@ -170,6 +170,10 @@ pub struct UpstreamSpec {
     /// Speaks with the proxy as a control plane.
     #[serde(default)]
     pub control_plane: Option<PlaneSpec>,
+    /// Speaks HTTP/3 over QUIC, as a host of many errors: by path, what is sent on a request's stream, or else done, once its
+    /// head has come. Its certificate is `server_ecdsa`.
+    #[serde(default)]
+    pub quic: Option<BTreeMap<String, Vec<Http3Send>>>,
     /// Answers datagrams; see [`nuncio_testkit::datagrams::Echo`].
     #[serde(default)]
     pub udp: bool,

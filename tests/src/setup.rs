@@ -9,6 +9,7 @@ use nuncio_testkit::mask::Masks;
 use nuncio_testkit::names::NameServer;
 use nuncio_testkit::ports::free_port;
 use nuncio_testkit::proxy::Scratch;
+use nuncio_testkit::quic_host::QuicHost;
 use nuncio_testkit::template;
 use nuncio_testkit::tls::Authority;
 use nuncio_testkit::upstream::Upstream;
@@ -33,6 +34,8 @@ pub struct Setup {
     pub gates: Vec<UnixGate>,
     /// Upstreams of datagrams by name.
     pub echoes: BTreeMap<String, Echo>,
+    /// Hosts of QUIC by name.
+    pub quic_hosts: BTreeMap<String, QuicHost>,
     /// Control planes by name.
     pub planes: BTreeMap<String, ControlPlane>,
     /// Collectors of stats by name.
@@ -57,6 +60,7 @@ impl Setup {
             upstreams: BTreeMap::new(),
             gates: Vec::new(),
             echoes: BTreeMap::new(),
+            quic_hosts: BTreeMap::new(),
             planes: BTreeMap::new(),
             sinks: BTreeMap::new(),
             receivers: BTreeMap::new(),
@@ -74,6 +78,11 @@ impl Setup {
             }
             if spec.udp {
                 setup.echoes.insert(name.clone(), Echo::start(name)?);
+                continue;
+            }
+            if let Some(answers) = &spec.quic {
+                let host = upstreams::start_quic(answers)?;
+                setup.quic_hosts.insert(name.clone(), host);
                 continue;
             }
             let upstream =
@@ -143,6 +152,7 @@ impl Setup {
                 return port
                     .or_else(|| self.planes.get(upstream).map(ControlPlane::port))
                     .or_else(|| self.echoes.get(upstream).map(Echo::port))
+                    .or_else(|| self.quic_hosts.get(upstream).map(QuicHost::port))
                     .map(|port| port.to_string());
             }
             if let Some(server) = name.strip_prefix("names:") {
@@ -231,6 +241,9 @@ impl Setup {
         for (name, echo) in &self.echoes {
             masks.port(echo.port(), &format!("{{{name}}}"));
         }
+        for (name, host) in &self.quic_hosts {
+            masks.port(host.port(), &format!("{{{name}}}"));
+        }
         for (name, server) in &self.names {
             masks.port(server.port(), &format!("{{{name}}}"));
         }
@@ -264,6 +277,7 @@ fn slot_text(case: &Case, slot: &str) -> Option<String> {
                 .map(|(name, spec)| static_cluster(name, spec))
                 .collect(),
         ),
+        "host" => Some("{{port:origin}}".to_owned()),
         "virtual_hosts" => case.upstreams.keys().next().map(|name| everything_to(name)),
         _ => None,
     }

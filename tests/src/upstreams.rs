@@ -1,16 +1,18 @@
 //! From a case's upstreams to running ones.
 
+use std::collections::BTreeMap;
 use std::io;
 use std::sync::Arc;
 
 use nuncio_testkit::bytes::{from_lines, from_text};
+use nuncio_testkit::quic_host::{QuicAnswers, QuicHost, QuicStep};
 use nuncio_testkit::script::{Script, Step};
 use nuncio_testkit::tls::{self, Authority};
 use nuncio_testkit::upstream::{Http2Script, Http2Step, Speaks, Upstream};
 
 use crate::case::{
-    Answer, Http2Answer, Http2Upstream, UpstreamHttp2Step, UpstreamHttp2Word, UpstreamSpec,
-    UpstreamStep, UpstreamWord, settings,
+    Answer, Http2Answer, Http2Upstream, Http3Send, UpstreamHttp2Step, UpstreamHttp2Word,
+    UpstreamSpec, UpstreamStep, UpstreamWord, http3_code, settings,
 };
 use crate::certificates::identity;
 use crate::coding;
@@ -42,6 +44,44 @@ pub fn start(
         None => None,
     };
     Upstream::speaking(name, speaks(spec, fill)?, tls)
+}
+
+/// Starts a host of QUIC.
+///
+/// # Errors
+/// If the case is wrong or a socket cannot be had.
+pub fn start_quic(answers: &BTreeMap<String, Vec<Http3Send>>) -> io::Result<QuicHost> {
+    let identity = identity("server_ecdsa")?;
+    let tls = tls::server(identity, &["h3".to_owned()], false).map_err(io::Error::other)?;
+    let mut all = QuicAnswers::new();
+    for (path, steps) in answers {
+        let steps = steps.iter().map(quic_step).collect::<io::Result<_>>()?;
+        all.insert(path.clone(), steps);
+    }
+    QuicHost::start(tls, all)
+}
+
+fn quic_step(step: &Http3Send) -> io::Result<QuicStep> {
+    let ends = step.end == Some(true);
+    if let Some(text) = &step.control {
+        return Ok(QuicStep::Control(from_text(text), ends));
+    }
+    if let Some(text) = &step.uni {
+        return Ok(QuicStep::Uni(from_text(text)));
+    }
+    if let Some(text) = &step.reset {
+        return http3_code(text).map(QuicStep::Reset);
+    }
+    if let Some(text) = &step.stop {
+        return http3_code(text).map(QuicStep::Stop);
+    }
+    if let Some(text) = &step.close {
+        return http3_code(text).map(QuicStep::Close);
+    }
+    Ok(match step.bytes()? {
+        Some((bytes, ends)) => QuicStep::Send(bytes, ends),
+        None => QuicStep::Send(Vec::new(), ends),
+    })
 }
 
 fn speaks(spec: &UpstreamSpec, fill: Fill<'_>) -> io::Result<Speaks> {

@@ -18,6 +18,7 @@ pub mod names;
 pub mod ports;
 pub mod proxy;
 pub mod quic;
+pub mod quic_host;
 pub mod script;
 pub mod template;
 pub mod tls;

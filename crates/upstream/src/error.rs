@@ -26,6 +26,10 @@ pub enum UpstreamErrorKind {
     RemoteReset,
     /// The host refused the stream, or said that it did not look at it.
     RemoteRefusedStream,
+    /// This side gave the stream up for what came on it.
+    LocalReset,
+    /// The host could not connect to where CONNECT was to lead.
+    ConnectError,
     /// The host's response is not HTTP, or breaks a limit.
     ProtocolError,
 }
@@ -42,6 +46,8 @@ impl UpstreamErrorKind {
             Self::Overflow => "overflow",
             Self::RemoteReset => "remote reset",
             Self::RemoteRefusedStream => "remote refused stream reset",
+            Self::LocalReset => "local reset",
+            Self::ConnectError => "remote error with CONNECT request",
             Self::ProtocolError => "protocol error",
         }
     }
@@ -54,6 +60,8 @@ pub struct UpstreamError {
     pub kind: UpstreamErrorKind,
     /// What the transport says about it, such as `delayed connect error: Connection refused`.
     pub transport_failure_reason: Option<Box<str>>,
+    /// What QUIC says of the end of a stream or its connection, such as `QUIC_STREAM_CANCELLED|FROM_PEER`.
+    pub reset_details: Option<Box<str>>,
     /// Response code details of a protocol error, such as `http1.codec_error`.
     pub details: Option<&'static str>,
     /// The stream had a connection that had served requests before.
@@ -74,6 +82,7 @@ impl UpstreamError {
         Self {
             kind,
             transport_failure_reason: None,
+            reset_details: None,
             details: None,
             reused_connection: false,
             response_started: false,

@@ -401,7 +401,7 @@ impl Drop for Http2Stream {
     }
 }
 
-fn status_of(headers: &HeaderMap) -> u16 {
+pub(crate) fn status_of(headers: &HeaderMap) -> u16 {
     let digits = headers.get(Known::Status).unwrap_or_default();
     let text = std::str::from_utf8(digits).unwrap_or_default();
     text.parse().unwrap_or(0)

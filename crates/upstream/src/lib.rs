@@ -25,6 +25,8 @@ mod http2;
 mod http2_keepalive;
 mod http2_shared;
 mod http2_wire;
+mod http3;
+pub mod http3_own_streams;
 mod load_balancing;
 pub mod load_reports;
 pub mod load_streams;

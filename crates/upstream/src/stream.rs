@@ -21,6 +21,7 @@ use crate::header_bytes::HeaderBytes;
 use crate::host::Host;
 use crate::http1::Http1Stream;
 use crate::http2::Http2Stream;
+use crate::http3::Http3Stream;
 use crate::pool::{Carries, Granted, Lent, PendingLease};
 use crate::tcp::TcpStream;
 use crate::udp::UdpStream;
@@ -31,6 +32,8 @@ pub enum UpstreamStream {
     Http1(Http1Stream),
     /// Over HTTP/2, among others.
     Http2(Http2Stream),
+    /// Over HTTP/3, among others.
+    Http3(Box<Http3Stream>),
     /// No request at all: bytes on a connection of their own. The response is 200 as soon as there is a connection.
     Tcp(TcpStream),
     /// Datagrams as capsules. The response is 200 at once.
@@ -43,6 +46,7 @@ macro_rules! each {
         match $self {
             UpstreamStream::Http1($stream) => $body,
             UpstreamStream::Http2($stream) => $body,
+            UpstreamStream::Http3($stream) => $body,
             UpstreamStream::Tcp($stream) => $body,
             UpstreamStream::Udp($stream) => $body,
         }
@@ -132,7 +136,7 @@ impl UpstreamStream {
         match self {
             UpstreamStream::Tcp(stream) => stream.count_as_cut_short(),
             UpstreamStream::Http1(stream) => stream.count_as_cut_short(),
-            UpstreamStream::Http2(_) | UpstreamStream::Udp(_) => {}
+            UpstreamStream::Http2(_) | UpstreamStream::Http3(_) | UpstreamStream::Udp(_) => {}
         }
     }
 
@@ -183,14 +187,17 @@ impl UpstreamStream {
         match self {
             UpstreamStream::Http1(stream) => stream.end_if_complete(),
             UpstreamStream::Http2(stream) => stream.end_if_complete(),
+            UpstreamStream::Http3(stream) => stream.end_if_complete(),
             UpstreamStream::Tcp(_) | UpstreamStream::Udp(_) => {}
         }
     }
 
     /// Gives up a response of which only the head counts; what it costs on the wire is known from then on.
     pub fn give_up(&mut self) {
-        if let UpstreamStream::Http2(stream) = self {
-            stream.give_up();
+        match self {
+            UpstreamStream::Http2(stream) => stream.give_up(),
+            UpstreamStream::Http3(stream) => stream.give_up(),
+            UpstreamStream::Http1(_) | UpstreamStream::Tcp(_) | UpstreamStream::Udp(_) => {}
         }
     }
 
@@ -236,6 +243,7 @@ impl UpstreamStream {
         let reached = match self {
             UpstreamStream::Http1(stream) => stream.transport().and_then(Transport::peer_address),
             UpstreamStream::Http2(stream) => stream.peer_address(),
+            UpstreamStream::Http3(_) => None,
             UpstreamStream::Tcp(stream) => stream.transport().and_then(Transport::peer_address),
             UpstreamStream::Udp(_) => None,
         };
@@ -251,6 +259,7 @@ impl UpstreamStream {
         match self {
             UpstreamStream::Http1(stream) => stream.transport().and_then(Transport::tls),
             UpstreamStream::Http2(stream) => stream.tls(),
+            UpstreamStream::Http3(stream) => Some(stream.tls()),
             UpstreamStream::Tcp(stream) => stream.transport().and_then(Transport::tls),
             UpstreamStream::Udp(_) => None,
         }
@@ -261,6 +270,7 @@ impl UpstreamStream {
         match self {
             UpstreamStream::Http1(_) => Some(Protocol::Http11),
             UpstreamStream::Http2(_) => Some(Protocol::Http2),
+            UpstreamStream::Http3(_) => Some(Protocol::Http3),
             UpstreamStream::Tcp(_) | UpstreamStream::Udp(_) => None,
         }
     }
@@ -288,6 +298,9 @@ impl ReadyStream {
             }
             Ready::Connection(Granted::Shared(lease)) => {
                 UpstreamStream::Http2(Http2Stream::new(lease))
+            }
+            Ready::Connection(Granted::Http3(lease)) => {
+                UpstreamStream::Http3(Box::new(Http3Stream::new(lease)))
             }
             Ready::Datagrams(stream) => UpstreamStream::Udp(stream),
         }

@@ -19,8 +19,19 @@ pub enum TransportSocket {
     /// `envoy.transport_sockets.starttls`: in the clear until a filter of the protocol has both sides turn to TLS,
     /// and no filter of ours, nor of Envoy's own, does so.
     StartTls(Arc<ClientTls>),
+    /// `envoy.transport_sockets.quic`.
+    Quic(Arc<QuicTls>),
     /// One of these, and what goes before it.
     Behind(Box<Behind>),
+}
+
+/// TLS inside of QUIC, and the same for connections of TCP, which speak other protocols.
+#[derive(Debug)]
+pub struct QuicTls {
+    /// Inside of QUIC.
+    pub quic: ClientTls,
+    /// Over TCP.
+    pub tcp: Arc<ClientTls>,
 }
 
 /// What goes before a transport socket.
@@ -59,7 +70,7 @@ impl TransportSocket {
     pub(crate) fn behind(&self) -> Option<&Behind> {
         match self {
             Self::Behind(behind) => Some(behind),
-            Self::RawBuffer | Self::Tls(_) | Self::StartTls(_) => None,
+            Self::RawBuffer | Self::Tls(_) | Self::StartTls(_) | Self::Quic(_) => None,
         }
     }
 
@@ -87,8 +98,17 @@ impl TransportSocket {
     pub fn tls(&self) -> Option<&Arc<ClientTls>> {
         match self {
             Self::Tls(tls) => Some(tls),
+            Self::Quic(both) => Some(&both.tcp),
             Self::RawBuffer | Self::StartTls(_) => None,
             Self::Behind(behind) => behind.within.tls(),
+        }
+    }
+
+    /// TLS inside of QUIC.
+    pub(crate) fn quic(&self) -> Option<&ClientTls> {
+        match self {
+            Self::Quic(both) => Some(&both.quic),
+            Self::RawBuffer | Self::Tls(_) | Self::StartTls(_) | Self::Behind(_) => None,
         }
     }
 
@@ -97,6 +117,7 @@ impl TransportSocket {
         match self {
             Self::RawBuffer => None,
             Self::Tls(tls) | Self::StartTls(tls) => Some(tls),
+            Self::Quic(both) => Some(&both.tcp),
             Self::Behind(behind) => behind.within.context(),
         }
     }
@@ -106,6 +127,9 @@ impl TransportSocket {
     pub fn renew_from(&self, newer: &TransportSocket) {
         if let (Some(tls), Some(newer)) = (self.context(), newer.context()) {
             tls.renew_from(newer);
+        }
+        if let (Some(quic), Some(newer)) = (self.quic(), newer.quic()) {
+            quic.renew_from(newer);
         }
     }
 }

@@ -53,6 +53,11 @@ impl ErrorCode {
     /// What the peer's decoder says makes no sense.
     pub const QPACK_DECODER_STREAM_ERROR: Self = Self(0x202);
 
+    /// Whether it is one of HTTP/3 or QPACK.
+    pub const fn is_known(self) -> bool {
+        matches!(self.0, 0x100..=0x110 | 0x200..=0x202)
+    }
+
     /// The name of a reset with this code in Envoy's counters (`*.quic_reset_stream_error_code_*`).
     pub const fn reset_name(self) -> &'static str {
         match self {
@@ -72,6 +77,9 @@ impl ErrorCode {
             Self::REQUEST_INCOMPLETE => "QUIC_STREAM_REQUEST_INCOMPLETE",
             Self::CONNECT_ERROR => "QUIC_STREAM_CONNECT_ERROR",
             Self::VERSION_FALLBACK => "QUIC_STREAM_VERSION_FALLBACK",
+            Self::QPACK_DECOMPRESSION_FAILED => "QUIC_STREAM_DECOMPRESSION_FAILED",
+            Self::QPACK_ENCODER_STREAM_ERROR => "QUIC_STREAM_ENCODER_STREAM_ERROR",
+            Self::QPACK_DECODER_STREAM_ERROR => "QUIC_STREAM_DECODER_STREAM_ERROR",
             _ => "QUIC_STREAM_UNKNOWN_APPLICATION_ERROR_CODE",
         }
     }

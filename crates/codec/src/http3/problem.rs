@@ -31,6 +31,13 @@ macro_rules! problems {
                     $(Self::$problem => $name,)*
                 }
             }
+
+            /// The name of the one with this number.
+            pub fn name_of(number: u16) -> Option<&'static str> {
+                const ALL: &[(u16, &str)] = &[$(($number, $name)),*];
+                let mut found = ALL.iter().filter(|(known, _)| *known == number);
+                found.next().map(|(_, name)| *name)
+            }
         }
     };
 }

@@ -226,8 +226,8 @@ impl Driver {
         let auto = account.cluster.settings().http.auto_names.as_deref();
         let name = auto.and_then(|auto| auto.choose(&self.head, &mut FilterState::default()));
         match name {
-            None => host.new_stream(ResourcePriority::Default, false),
-            Some(name) => host.new_stream_named(ResourcePriority::Default, name, false),
+            None => host.new_stream(ResourcePriority::Default, None),
+            Some(name) => host.new_stream_named(ResourcePriority::Default, name, None),
         }
     }
 

@@ -16,9 +16,10 @@
 mod connection;
 mod mailbox;
 mod overload;
-mod own_streams;
 mod reading;
 mod stream;
 mod writing;
+
+use nuncio_upstream::http3_own_streams as own_streams;
 
 pub use connection::{Begun, ended_in_handshake, serve};

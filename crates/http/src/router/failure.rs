@@ -210,9 +210,10 @@ pub(super) fn flags_of(kind: UpstreamErrorKind) -> ResponseFlags {
         | UpstreamErrorKind::ConnectionTimeout => ResponseFlags::UPSTREAM_CONNECTION_FAILURE,
         UpstreamErrorKind::ConnectionTermination => ResponseFlags::UPSTREAM_CONNECTION_TERMINATION,
         UpstreamErrorKind::Overflow => ResponseFlags::UPSTREAM_OVERFLOW,
-        UpstreamErrorKind::RemoteReset | UpstreamErrorKind::RemoteRefusedStream => {
-            ResponseFlags::UPSTREAM_REMOTE_RESET
-        }
+        UpstreamErrorKind::RemoteReset
+        | UpstreamErrorKind::RemoteRefusedStream
+        | UpstreamErrorKind::ConnectError => ResponseFlags::UPSTREAM_REMOTE_RESET,
+        UpstreamErrorKind::LocalReset => ResponseFlags::LOCAL_RESET,
         UpstreamErrorKind::ProtocolError => ResponseFlags::UPSTREAM_PROTOCOL_ERROR,
     }
 }
@@ -223,6 +224,7 @@ fn details_of(error: &UpstreamError, basic: &str) -> String {
     let transport = error
         .transport_failure_reason
         .as_deref()
+        .or(error.reset_details.as_deref())
         .map(|reason| format!("|{reason}"));
     format!("{basic}{{{reason}{}}}", transport.unwrap_or_default())
         .replace(|c: char| c.is_ascii_whitespace(), "_")

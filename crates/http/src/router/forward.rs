@@ -11,7 +11,7 @@ use nuncio_contract::clock::Clock;
 use nuncio_contract::headers::Known;
 use nuncio_contract::overload::ShedPoint;
 use nuncio_contract::services::WorkerServices;
-use nuncio_contract::stream_info::{ClientSource, Protocol};
+use nuncio_contract::stream_info::ClientSource;
 use nuncio_upstream::proxy_protocol::UpstreamProxyProtocol;
 use nuncio_upstream::{
     Acquired, AutoNames, ConnectionName, Expected, PendingStream, PickContext, ReadyStream,
@@ -275,7 +275,7 @@ impl<'e, 'a, D: Downstream> Router<'e, 'a, D> {
             Some(proxy) => self.name_client(proxy, name),
         };
         let state = self.exchange.state.borrow();
-        let from_http2 = state.info.protocol == Some(Protocol::Http2);
+        let version = state.info.protocol;
         let source = ClientSource::wanted(&state.info);
         let client = state.info.connection.id;
         drop(state);
@@ -290,7 +290,7 @@ impl<'e, 'a, D: Downstream> Router<'e, 'a, D> {
         if let Some(preconnect) = account.cluster.settings().preconnect {
             let expected = Expected {
                 priority: forward.priority,
-                from_http2: (!self.ends_here(forward)).then_some(from_http2),
+                client: (!self.ends_here(forward)).then_some(version),
                 name: name.as_ref(),
             };
             account.cluster.expect_more(preconnect, &expected);
@@ -300,8 +300,8 @@ impl<'e, 'a, D: Downstream> Router<'e, 'a, D> {
                 host.new_tcp_stream_named(name)
             }
             _ if self.ends_here(forward) => host.new_tcp_stream(),
-            None => host.new_stream(forward.priority, from_http2),
-            Some(name) => host.new_stream_named(forward.priority, name, from_http2),
+            None => host.new_stream(forward.priority, version),
+            Some(name) => host.new_stream_named(forward.priority, name, version),
         }
     }
 

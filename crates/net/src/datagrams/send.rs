@@ -24,13 +24,18 @@ pub struct Written {
     pub failed: u64,
     /// From which byte on nothing went, as the socket was full; those datagrams are not among the others.
     pub full_at: Option<usize>,
+    /// Whether the network says that nobody listens there, of what was sent before.
+    pub is_refused: bool,
 }
 
 impl Written {
     fn count(&mut self, done: &io::Result<()>, datagrams: u64) {
         match done {
             Ok(()) => self.sent += datagrams,
-            Err(_) => self.failed += datagrams,
+            Err(error) => {
+                self.failed += datagrams;
+                self.is_refused |= error.kind() == io::ErrorKind::ConnectionRefused;
+            }
         }
     }
 

@@ -15,6 +15,7 @@ use quinn_proto::{
     ReadableError, StreamId, VarInt, WriteError,
 };
 
+use super::client::Reader;
 use super::endpoint::Endpoint;
 use super::session::Found;
 use super::writing::Kept;
@@ -38,6 +39,10 @@ pub struct Connection {
     is_drained: Cell<bool>,
     /// What the socket had no room for.
     kept: RefCell<Option<Box<Kept>>>,
+    /// Whether the network says that nobody listens.
+    is_refused: Cell<bool>,
+    /// What reads the socket, where it is of this connection alone.
+    reader: Option<Reader>,
 }
 
 /// Why a connection is over.
@@ -49,9 +54,13 @@ pub enum Lost {
         code: u64,
         /// Whether it is one of the layer above.
         is_application: bool,
+        /// What was said of it.
+        reason: Box<str>,
     },
     /// The client has broken QUIC's rules, or the handshake has failed.
     Violated(Box<str>),
+    /// Nobody listens.
+    Refused,
     /// Nothing came for too long.
     TimedOut,
     /// The client knows nothing of it any more.
@@ -76,7 +85,26 @@ impl Connection {
             timer: Deadlines::default(),
             is_drained: Cell::new(false),
             kept: RefCell::default(),
+            is_refused: Cell::new(false),
+            reader: None,
         }
+    }
+
+    /// With what reads its socket.
+    pub(super) fn read_by(mut self, reader: Reader) -> Self {
+        self.reader = Some(reader);
+        self
+    }
+
+    /// The network says that nobody listens.
+    pub(super) fn refuse(&self) {
+        self.is_refused.set(true);
+        self.wake();
+    }
+
+    /// Whether the network says that nobody listens.
+    pub fn is_refused(&self) -> bool {
+        self.is_refused.get()
     }
 
     /// Something has come for it.
@@ -238,6 +266,11 @@ impl Connection {
         self.state.borrow_mut().streams().open(Dir::Uni)
     }
 
+    /// A new stream of ours that goes both ways; none if the host allows no more.
+    pub fn open_request(&self) -> Option<StreamId> {
+        self.state.borrow_mut().streams().open(Dir::Bi)
+    }
+
     /// Reads what is there, a piece at a time and no more than `most` bytes; nothing at the stream's end. Room is given
     /// back to the client for what was read.
     ///
@@ -312,6 +345,9 @@ impl Connection {
         poll_fn(|cx| {
             self.note_driver(cx);
             loop {
+                if self.is_refused() {
+                    return Poll::Ready(Err(Lost::Refused));
+                }
                 while let Some(event) = self.next_event(clock.now()) {
                     match event {
                         Event::Connected => {
@@ -396,10 +432,12 @@ impl From<ConnectionError> for Lost {
             ConnectionError::ApplicationClosed(close) => Lost::Closed {
                 code: close.error_code.into_inner(),
                 is_application: true,
+                reason: String::from_utf8_lossy(&close.reason).into(),
             },
             ConnectionError::ConnectionClosed(close) => Lost::Closed {
                 code: u64::from(close.error_code),
                 is_application: false,
+                reason: String::from_utf8_lossy(&close.reason).into(),
             },
             ConnectionError::Reset => Lost::Reset,
             ConnectionError::TimedOut => Lost::TimedOut,

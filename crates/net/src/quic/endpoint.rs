@@ -1,4 +1,4 @@
-//! A listener's socket on one worker, and the connections that it carries.
+//! A socket on one worker, and the connections that it carries: those of a listener's clients, or the one to a host.
 
 use std::cell::{Cell, RefCell};
 use std::collections::{HashMap, HashSet};
@@ -15,8 +15,8 @@ use nuncio_contract::clock::Clock;
 use quinn_proto::crypto::HmacKey;
 use quinn_proto::crypto::rustls::QuicServerConfig;
 use quinn_proto::{
-    ConnectionEvent, ConnectionHandle, DatagramEvent, EcnCodepoint, EndpointConfig, EndpointEvent,
-    Incoming, ServerConfig,
+    ClientConfig, ConnectionEvent, ConnectionHandle, DatagramEvent, EcnCodepoint, EndpointConfig,
+    EndpointEvent, Incoming, ServerConfig,
 };
 use tokio::io::Interest;
 use tokio::net::UdpSocket;
@@ -73,18 +73,24 @@ pub struct HandshakeFailure {
     pub had_hello: bool,
 }
 
+/// What serves new clients.
+struct Serving {
+    template: RefCell<ServerConfig>,
+    first: Arc<QuicServerConfig>,
+    seat: RefCell<Seat>,
+}
+
 /// A socket with its connections.
 pub struct Endpoint {
     state: RefCell<quinn_proto::Endpoint>,
     pub(super) socket: UdpSocket,
     pub(super) address: SocketAddr,
     settings: RefCell<Settings>,
-    template: RefCell<ServerConfig>,
-    first: Arc<QuicServerConfig>,
+    /// None towards a host.
+    serving: Option<Serving>,
     pub(super) connections: RefCell<HashMap<ConnectionHandle, Weak<Connection>>>,
     half_open: Cell<usize>,
     pub(super) out: RefCell<Vec<u8>>,
-    seat: RefCell<Seat>,
     /// Whether new clients are still taken.
     is_open: Cell<bool>,
     /// Who waits for the end of the last connection.
@@ -106,8 +112,7 @@ impl Endpoint {
         let mut config = EndpointConfig::new(Arc::new(reset_key()?));
         config.cid_generator(move || Box::new(Ids { endpoint: number }));
         config.supported_versions(vec![1]);
-        let first = first_keys().ok_or_else(|| io::Error::other("no suite for first packets"))?;
-        let first = Arc::new(first);
+        let first = shared_first_keys()?;
         let mut template = ServerConfig::with_crypto(Arc::clone(&first) as Arc<_>);
         apply(&mut template, &settings);
         let state = quinn_proto::Endpoint::new(
@@ -116,29 +121,76 @@ impl Endpoint {
             false,
             None,
         );
-        Ok(Rc::new(Endpoint {
+        let serving = Serving {
+            template: RefCell::new(template),
+            first,
+            seat: RefCell::new(seat),
+        };
+        Self::over(socket, settings, state, Some(serving)).map(Rc::new)
+    }
+
+    /// Over a socket that is connected to a host, within a runtime; and what knows how first packets are sealed.
+    pub(super) fn towards_host(
+        socket: StdSocket,
+        settings: Settings,
+    ) -> io::Result<(Rc<Self>, Arc<QuicServerConfig>)> {
+        let mut config = EndpointConfig::new(Arc::new(reset_key()?));
+        config.supported_versions(vec![1]);
+        let state = quinn_proto::Endpoint::new(Arc::new(config), None, false, None);
+        socket.set_nonblocking(true)?;
+        prepare_for_quic(&socket)?;
+        let endpoint = Self::over(socket, settings, state, None)?;
+        Ok((Rc::new(endpoint), shared_first_keys()?))
+    }
+
+    fn over(
+        socket: StdSocket,
+        settings: Settings,
+        state: quinn_proto::Endpoint,
+        serving: Option<Serving>,
+    ) -> io::Result<Self> {
+        Ok(Endpoint {
             state: RefCell::new(state),
             address: socket.local_addr()?,
             socket: UdpSocket::from_std(socket)?,
             settings: RefCell::new(settings),
-            template: RefCell::new(template),
-            first,
+            serving,
             connections: RefCell::default(),
             half_open: Cell::new(0),
             out: RefCell::default(),
-            seat: RefCell::new(seat),
             is_open: Cell::new(true),
             last: RefCell::default(),
             blocked: RefCell::default(),
-        }))
+        })
+    }
+
+    /// Begins a connection to a host.
+    pub(super) fn begin(
+        &self,
+        now: Instant,
+        config: ClientConfig,
+        peer: SocketAddr,
+    ) -> io::Result<(ConnectionHandle, quinn_proto::Connection)> {
+        // The session knows the name.
+        let begun = self.state.borrow_mut().connect(now, config, peer, "");
+        begun.map_err(io::Error::other)
+    }
+
+    /// Adds a connection that was begun.
+    pub(super) fn add(&self, handle: ConnectionHandle, connection: &Rc<Connection>) {
+        self.connections
+            .borrow_mut()
+            .insert(handle, Rc::downgrade(connection));
     }
 
     /// Connections to come have other settings.
     pub fn set(&self, settings: Settings) {
-        let mut template = self.template.borrow_mut();
-        apply(&mut template, &settings);
-        let shared = Some(Arc::new(template.clone()));
-        self.state.borrow_mut().set_server_config(shared);
+        if let Some(serving) = &self.serving {
+            let mut template = serving.template.borrow_mut();
+            apply(&mut template, &settings);
+            let shared = Some(Arc::new(template.clone()));
+            self.state.borrow_mut().set_server_config(shared);
+        }
         *self.settings.borrow_mut() = settings;
     }
 
@@ -191,6 +243,7 @@ impl Endpoint {
                         }
                         break;
                     }
+                    Err(error) if error.kind() == ErrorKind::ConnectionRefused => self.refused(),
                     // What the network says of one client's address.
                     Err(_) => {}
                 }
@@ -201,7 +254,8 @@ impl Endpoint {
 
     /// Takes what comes to other sockets, for ever.
     pub async fn take_handed(self: &Rc<Self>, clock: &dyn Clock, admission: &dyn Admission) {
-        let handed = self.seat.borrow_mut().received.take();
+        let serving = self.serving.as_ref();
+        let handed = serving.and_then(|serving| serving.seat.borrow_mut().received.take());
         if let Some(mut handed) = handed {
             while let Some(datagram) = handed.recv().await {
                 self.take(datagram, clock, admission);
@@ -220,6 +274,19 @@ impl Endpoint {
             Poll::Pending
         })
         .await;
+    }
+
+    /// Nobody listens where a socket is connected to.
+    #[cold]
+    pub(super) fn refused(&self) {
+        let all = self.connections.borrow();
+        let connections: Vec<_> = all.values().filter_map(Weak::upgrade).collect();
+        drop(all);
+        if self.serving.is_none() {
+            connections
+                .iter()
+                .for_each(|connection| connection.refuse());
+        }
     }
 
     fn take_all(
@@ -243,10 +310,10 @@ impl Endpoint {
                 local: received.local,
                 ecn,
             };
-            let owner = endpoint_of_datagram(&datagram.bytes);
-            let own = self.seat.borrow().number;
+            let own = self.serving.as_ref().map(|it| it.seat.borrow().number);
+            let owner = own.and_then(|_| endpoint_of_datagram(&datagram.bytes));
             let left = match owner {
-                Some(owner) if owner != own => hand_over(owner, datagram),
+                Some(owner) if Some(owner) != own => hand_over(owner, datagram),
                 _ => Some(datagram),
             };
             if let Some(datagram) = left {
@@ -317,13 +384,16 @@ impl Endpoint {
             }
             Verdict::Ignore => return self.state.borrow_mut().ignore(incoming),
         };
+        let Some(serving) = &self.serving else {
+            return self.state.borrow_mut().ignore(incoming);
+        };
         let found = Arc::new(OnceLock::new());
-        let mut config = self.template.borrow().clone();
+        let mut config = serving.template.borrow().clone();
         config.crypto = Arc::new(OneSession {
             select,
             ends,
             found: Arc::clone(&found),
-            first: Arc::clone(&self.first),
+            first: Arc::clone(&serving.first),
         });
         let accepted = self
             .state
@@ -333,9 +403,7 @@ impl Endpoint {
             Ok((handle, state)) => {
                 let connection = Connection::new(Rc::clone(self), handle, state, found);
                 let connection = Rc::new(connection);
-                self.connections
-                    .borrow_mut()
-                    .insert(handle, Rc::downgrade(&connection));
+                self.add(handle, &connection);
                 admission.serve(connection);
             }
             Err(error) => {
@@ -414,6 +482,14 @@ fn apply(template: &mut ServerConfig, settings: &Settings) {
     template
         .transport_config(settings.transport())
         .migration(settings.lets_clients_move);
+}
+
+/// The same for all endpoints.
+fn shared_first_keys() -> io::Result<Arc<QuicServerConfig>> {
+    static FIRST: OnceLock<Option<Arc<QuicServerConfig>>> = OnceLock::new();
+    let first = FIRST.get_or_init(|| first_keys().map(Arc::new));
+    let first = first.as_ref().map(Arc::clone);
+    first.ok_or_else(|| io::Error::other("no suite for first packets"))
 }
 
 /// Keys of first packets depend on the version of QUIC alone; the rest of this configuration serves nobody.

@@ -1,8 +1,8 @@
-//! QUIC towards clients (RFC 9000, 9001): a socket's connections on one worker, without a task or timer of its own.
+//! QUIC (RFC 9000, 9001): a socket's connections on one worker, without a task or timer of its own.
 //!
 //! quinn-proto is the state machine; sockets, timers and tasks are ours. An [`Endpoint`] reads a listener's socket, asks
 //! who it is for ([`Admission`]) before it spends anything on a new client, and gives each connection to whoever
-//! serves it; that one drives its [`Connection`]. TLS is that of the filter chain which the client's hello chooses
+//! serves it; that one drives its [`Connection`]. A connection to a host ([`connect`]) has a socket of its own. TLS is that of the filter chain which the client's hello chooses
 //! (`session.rs`).
 //!
 //! Limits: half-open connections beyond [`endpoint::MAX_UNPROVEN`] must first show that they are where they say
@@ -16,6 +16,10 @@
 //! Different from Envoy: version 1 alone; sessions are resumed, but no early data (0-RTT) is taken, so that clients send
 //! it again behind the handshake; congestion control is Cubic.
 
+mod client;
+mod client_session;
+#[cfg(test)]
+mod client_tests;
 mod connection;
 pub mod endpoint;
 mod ids;
@@ -26,6 +30,8 @@ mod settings;
 mod tests;
 mod writing;
 
+pub use crate::tls::QuicHandshake;
+pub use client::{Dial, connect};
 pub use connection::{Connection, Lost, ReadEnd};
 pub use endpoint::{Admission, Endpoint, HalfOpen, HandshakeFailure, Verdict};
 pub use quinn_proto::{

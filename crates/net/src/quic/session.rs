@@ -149,7 +149,17 @@ impl TlsSession {
     }
 }
 
-fn transport_error(code: TransportErrorCode, reason: String) -> TransportError {
+/// Of first packets, whose connection ids they are made of.
+pub(super) fn initial_keys(id: &ConnectionId, side: Side, version: Version) -> Keys {
+    let side = match side {
+        Side::Client => rustls::Side::Client,
+        Side::Server => rustls::Side::Server,
+    };
+    let suite = initial_suite().expect("the provider has the suite of first packets");
+    keys(suite.keys(id, side, version))
+}
+
+pub(super) fn transport_error(code: TransportErrorCode, reason: String) -> TransportError {
     TransportError {
         code,
         frame: None,
@@ -159,12 +169,7 @@ fn transport_error(code: TransportErrorCode, reason: String) -> TransportError {
 
 impl Session for TlsSession {
     fn initial_keys(&self, id: &ConnectionId, side: Side) -> Keys {
-        let side = match side {
-            Side::Client => rustls::Side::Client,
-            Side::Server => rustls::Side::Server,
-        };
-        let suite = initial_suite().expect("the provider has the suite of first packets");
-        keys(suite.keys(id, side, self.version))
+        initial_keys(id, side, self.version)
     }
 
     /// What is known behind the handshake.
@@ -249,7 +254,7 @@ impl Session for TlsSession {
     }
 }
 
-fn keys(keys: rustls::quic::Keys) -> Keys {
+pub(super) fn keys(keys: rustls::quic::Keys) -> Keys {
     Keys {
         header: KeyPair {
             local: Box::new(keys.local.header),

@@ -26,7 +26,7 @@ use crate::tls::{Selected, ServerTls};
 
 const TIMEOUT: Duration = Duration::from_secs(20);
 
-fn settings() -> Settings {
+pub(super) fn settings() -> Settings {
     Settings {
         max_concurrent_streams: 100,
         stream_window_bytes: 1 << 20,
@@ -55,12 +55,12 @@ impl Select for OneChain {
 }
 
 /// Echoes what comes on streams.
-struct Hall {
-    endpoint: Rc<Endpoint>,
+pub(super) struct Hall {
+    pub(super) endpoint: Rc<Endpoint>,
     chain: Arc<OneChain>,
     begun: Cell<usize>,
-    failed: RefCell<Vec<HandshakeFailure>>,
-    ended: Rc<RefCell<Vec<Lost>>>,
+    pub(super) failed: RefCell<Vec<HandshakeFailure>>,
+    pub(super) ended: Rc<RefCell<Vec<Lost>>>,
 }
 
 impl Admission for Hall {
@@ -256,9 +256,14 @@ impl Client {
     }
 }
 
-fn hall() -> Rc<Hall> {
+pub(super) fn hall() -> Rc<Hall> {
+    hall_of("a.example")
+}
+
+/// Whose certificate is for this name.
+pub(super) fn hall_of(name: &str) -> Rc<Hall> {
     let authority = Authority::new("authority");
-    let tls = showing(&[&authority.signs(&["a.example"])], "", "");
+    let tls = showing(&[&authority.signs(&[name])], "", "");
     let socket = StdSocket::bind("127.0.0.1:0").expect("a free port");
     Rc::new(Hall {
         endpoint: Endpoint::new(socket, settings()).expect("it can be used"),
@@ -269,7 +274,7 @@ fn hall() -> Rc<Hall> {
     })
 }
 
-fn serve(hall: &Rc<Hall>) -> SocketAddr {
+pub(super) fn serve(hall: &Rc<Hall>) -> SocketAddr {
     let reading = Rc::clone(hall);
     tokio::task::spawn_local(async move {
         let read = reading.endpoint.read(&SystemClock, &*reading).await;
@@ -282,7 +287,7 @@ fn serve(hall: &Rc<Hall>) -> SocketAddr {
     hall.endpoint.address(None)
 }
 
-fn run(test: impl Future<Output = ()>) {
+pub(super) fn run(test: impl Future<Output = ()>) {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
@@ -309,6 +314,7 @@ fn streams_come_and_go_and_the_end_is_told() {
         let closed = Lost::Closed {
             code: 5,
             is_application: true,
+            reason: "".into(),
         };
         assert_eq!(*hall.ended.borrow(), [closed]);
         hall.endpoint.emptied().await;

@@ -96,7 +96,11 @@ impl Endpoint {
         let marks = transmit.ecn.map_or(0, |ecn| ecn as u8);
         let datagrams = (bytes, segment_bytes);
         let to = transmit.destination;
-        send_marked(&self.socket, datagrams, to, from, marks).full_at
+        let written = send_marked(&self.socket, datagrams, to, from, marks);
+        if written.is_refused {
+            self.refused();
+        }
+        written.full_at
     }
 
     /// Answers somebody who has no connection, and asks again if the answer is lost.

@@ -8,6 +8,7 @@ use nuncio_contract::stream_info::{CertificateInfo, TlsInfo as Told};
 use rustls::client::Resumption;
 use rustls::pki_types::ServerName;
 use rustls::sign::SingleCertAndKey;
+use rustls::version::TLS13;
 use rustls::{ClientConfig, HandshakeKind};
 use tokio::net::TcpStream;
 use tokio_rustls::{TlsConnector, TlsStream};
@@ -18,7 +19,7 @@ use super::failure::{self, TlsCounter, TlsFailure};
 use super::identity::{Identity, Signing, identity};
 use super::key_log::KeyLogging;
 use super::messages::{CommonTlsContext, UpstreamTlsContext};
-use super::parameters::{self, Side};
+use super::parameters::{self, Parameters, Side};
 use super::secrets;
 use super::server::alpn;
 use super::validation::demands;
@@ -77,6 +78,47 @@ pub struct Greeted {
     pub counters: Vec<TlsCounter>,
 }
 
+/// What connections are made of.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Below {
+    Tcp,
+    Quic,
+}
+
+impl Below {
+    /// QUIC knows one version.
+    fn limit(self, parameters: Parameters) -> Parameters {
+        match self {
+            Self::Tcp => parameters,
+            Self::Quic => Parameters {
+                versions: vec![&TLS13],
+                speaks_none: false,
+                ..parameters
+            },
+        }
+    }
+
+    /// What Envoy's codec offers where nothing is named.
+    fn protocol(self) -> &'static [u8] {
+        match self {
+            Self::Tcp => b"http/1.1",
+            Self::Quic => b"h3",
+        }
+    }
+}
+
+/// What one handshake is done with.
+pub(super) struct Prepared {
+    /// Whom the handshake is with.
+    pub(super) name: ServerName<'static>,
+    /// The name that is sent, if one is.
+    pub(super) sent: Option<Box<str>>,
+    pub(super) config: Arc<ClientConfig>,
+    pub(super) verifier: PeerVerifier,
+    /// Of our own certificate.
+    pub(super) own: Option<Arc<CertificateInfo>>,
+}
+
 impl std::fmt::Debug for ClientTls {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("ClientTls")
@@ -98,10 +140,23 @@ impl ClientTls {
     /// # Errors
     /// [`Refused`] when the context cannot be used.
     pub fn new(message: &UpstreamTlsContext, ctx: &mut Ctx) -> Result<Self, Refused> {
+        Self::over(Below::Tcp, message, ctx)
+    }
+
+    /// The same for connections of QUIC: they speak TLS 1.3, whatever the message says of versions, and HTTP/3 unless it
+    /// names protocols.
+    ///
+    /// # Errors
+    /// [`Refused`] when the context cannot be used.
+    pub fn of_quic(message: &UpstreamTlsContext, ctx: &mut Ctx) -> Result<Self, Refused> {
+        Self::over(Below::Quic, message, ctx)
+    }
+
+    fn over(below: Below, message: &UpstreamTlsContext, ctx: &mut Ctx) -> Result<Self, Refused> {
         let common = message.common_tls_context.as_ref();
         let sni = sni(message, ctx)?;
         let context = match secrets::are_there(common, None, ctx) {
-            true => Some(Arc::new(Context::new(message, ctx)?)),
+            true => Some(Arc::new(Context::new(below, message, ctx)?)),
             false => None,
         };
         Ok(Self {
@@ -148,6 +203,43 @@ impl ClientTls {
         peer: IpAddr,
         wishes: Wishes<'_>,
     ) -> Result<Greeted, TlsFailure> {
+        let local = socket.local_addr().map_or(peer, |address| address.ip());
+        let Prepared {
+            name,
+            sent,
+            config,
+            verifier,
+            own,
+        } = self.prepare((local, peer), wishes)?;
+        let stream = TlsConnector::from(config).connect(name, socket).await;
+        let notes = verifier.take_notes();
+        let stream = stream.map_err(|error| TlsFailure::of_io(&error, notes.refused.as_ref()))?;
+        let (_, state) = stream.get_ref();
+        let peer = certificate_info::peer(state.peer_certificates().unwrap_or_default());
+        let told = Told {
+            server_name: sent.clone().unwrap_or_default(),
+            peer_validated: notes.is_validated,
+            local: own,
+            peer: peer.map(Box::new),
+            ..Told::default()
+        };
+        let mut counters = notes.tolerated;
+        if state.handshake_kind() == Some(HandshakeKind::Resumed) {
+            counters.push(TlsCounter::SessionReused);
+        }
+        let stream = TlsStream::Client(stream);
+        Ok(Greeted {
+            transport: TlsTransport::new(stream, sent, notes.signature, told),
+            counters,
+        })
+    }
+
+    /// What one handshake between these ends is done with.
+    pub(super) fn prepare(
+        &self,
+        (local, peer): (IpAddr, IpAddr),
+        wishes: Wishes<'_>,
+    ) -> Result<Prepared, TlsFailure> {
         let own_name = wishes.host_name.filter(|_| self.tells_hosts_names);
         let sni = match (wishes.server_name, own_name) {
             // Nobody can check what nobody is told.
@@ -165,40 +257,25 @@ impl ClientTls {
         if context.speaks_none {
             return Err(TlsFailure::no_versions());
         }
-        let local = socket.local_addr().map_or(peer, |address| address.ip());
         // Where a request has its own name checked, that is enough, as in Envoy.
         let checks = self.checks_told_name && wishes.subject_alt_name.is_none();
         let checked = name_sent(&name).filter(|_| checks);
         let (config, verifier) = context.for_one(wishes, checked, (local, peer));
-        let stream = TlsConnector::from(config).connect(name, socket).await;
-        let notes = verifier.take_notes();
-        let stream = stream.map_err(|error| TlsFailure::of_io(&error, notes.refused.as_ref()))?;
-        let (_, state) = stream.get_ref();
-        let peer = certificate_info::peer(state.peer_certificates().unwrap_or_default());
-        let told = Told {
-            server_name: sent.clone().unwrap_or_default(),
-            peer_validated: notes.is_validated,
-            local: context.info.clone(),
-            peer: peer.map(Box::new),
-            ..Told::default()
-        };
-        let mut counters = notes.tolerated;
-        if state.handshake_kind() == Some(HandshakeKind::Resumed) {
-            counters.push(TlsCounter::SessionReused);
-        }
-        let stream = TlsStream::Client(stream);
-        Ok(Greeted {
-            transport: TlsTransport::new(stream, sent, notes.signature, told),
-            counters,
+        Ok(Prepared {
+            name,
+            sent,
+            config,
+            verifier,
+            own: context.info.clone(),
         })
     }
 }
 
 impl Context {
-    fn new(message: &UpstreamTlsContext, ctx: &mut Ctx) -> Result<Self, Refused> {
+    fn new(below: Below, message: &UpstreamTlsContext, ctx: &mut Ctx) -> Result<Self, Refused> {
         let common = message.common_tls_context.as_ref();
         let tls_params = common.and_then(|common| common.tls_params.as_ref());
-        let parameters = parameters::read(tls_params, Side::Client, ctx)?;
+        let parameters = below.limit(parameters::read(tls_params, Side::Client, ctx)?);
         let provider = Arc::new(parameters.provider);
         let demands = Demands {
             signatures: parameters.signatures.clone(),
@@ -211,6 +288,7 @@ impl Context {
             provider: Arc::clone(&provider),
             expected: None,
             told: None,
+            owner: None,
             is_mandatory: true,
             hints: Arc::default(),
             notes: Arc::default(),
@@ -251,7 +329,7 @@ impl Context {
         let offers_wishes = named.is_empty();
         // Envoy offers its codec's protocol where the configuration names none.
         config.alpn_protocols = match offers_wishes {
-            true => vec![b"http/1.1".to_vec()],
+            true => vec![below.protocol().to_vec()],
             false => named,
         };
         config.resumption = resumption(message.max_session_keys);

@@ -18,7 +18,8 @@ pub(super) enum PeerRefused {
         expected: Box<str>,
         names: Vec<String>,
     },
-    /// A name is expected, but nothing tells which certificates can be trusted.
+    /// A name is expected, but nothing tells which certificates can be trusted; or the certificate is for another
+    /// host than the one that QUIC was to lead to. Nothing is said of either.
     Unverifiable,
     /// Neither hash is pinned.
     Hash,

@@ -289,6 +289,7 @@ fn verifier(
         provider: Arc::new(parameters.provider.clone()),
         expected: None,
         told: None,
+        owner: None,
         hints,
         notes: Arc::default(),
     }

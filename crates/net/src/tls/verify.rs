@@ -52,6 +52,8 @@ pub(super) struct PeerVerifier {
     pub(super) expected: Option<Box<str>>,
     /// The name that a host was told: its certificate must be for that, in place of the names of the demands.
     pub(super) told: Option<Box<str>>,
+    /// Over QUIC: the name that a host's certificate must be for besides, whatever else is asked for.
+    pub(super) owner: Option<Box<str>>,
     /// Of clients: whether one must have a certificate, if there is anything to verify it by. As in Envoy it is not
     /// even asked for otherwise.
     pub(super) is_mandatory: bool,
@@ -99,7 +101,9 @@ impl PeerVerifier {
         intermediates: &[CertificateDer<'_>],
         now: UnixTime,
     ) -> Result<(), PeerRefused> {
-        let checked = self.check_all(leaf, intermediates, now);
+        let checked = self
+            .check_all(leaf, intermediates, now)
+            .and_then(|()| self.check_owner(leaf));
         let asks = self.demands.ask_for_anything();
         self.note(|notes| match &checked {
             Ok(()) => notes.is_validated = asks && notes.tolerated.is_empty(),
@@ -128,6 +132,18 @@ impl PeerVerifier {
             self.judge(roots.check(chain, algorithms, now))?;
         }
         self.judge(self.check_certificate(leaf))
+    }
+
+    fn check_owner(&self, leaf: &CertificateDer<'_>) -> Result<(), PeerRefused> {
+        let Some(owner) = &self.owner else {
+            return Ok(());
+        };
+        let (_, certificate) =
+            X509Certificate::from_der(leaf).map_err(|_| PeerRefused::leaf(UNPARSABLE))?;
+        match check_told(owner, &certificate) {
+            Ok(()) => Ok(()),
+            Err(_) => Err(PeerRefused::Unverifiable),
+        }
     }
 
     /// What is wrong, unless that is tolerated.

@@ -219,7 +219,7 @@ impl TcpProxy {
         if let Some(preconnect) = cluster.settings().preconnect {
             let expected = Expected {
                 priority: ResourcePriority::Default,
-                from_http2: tunnel.map(|_| false),
+                client: tunnel.map(|_| None),
                 name: name.as_ref(),
             };
             cluster.expect_more(preconnect, &expected);
@@ -227,9 +227,9 @@ impl TcpProxy {
         let acquired = match (tunnel, name) {
             (None, None) => host.new_tcp_stream()?,
             (None, Some(name)) => host.new_tcp_stream_named(name)?,
-            (Some(_), None) => host.new_stream(ResourcePriority::Default, false)?,
+            (Some(_), None) => host.new_stream(ResourcePriority::Default, None)?,
             (Some(_), Some(name)) => {
-                host.new_stream_named(ResourcePriority::Default, name, false)?
+                host.new_stream_named(ResourcePriority::Default, name, None)?
             }
         };
         let acquired = match acquired {

@@ -5,12 +5,14 @@ use std::time::Duration;
 
 use nuncio_codec::http1::Http1Settings;
 use nuncio_codec::http2::Http2Settings;
+use nuncio_codec::http3::Http3Settings;
 use nuncio_config::runtime::{RuntimeKey, RuntimeKeys};
 use nuncio_contract::config_source::ResourceSource;
 use nuncio_contract::hash_policy::HashPolicies;
 use nuncio_contract::stream_info::Metadata;
 use nuncio_contract::upstream_filters::UpstreamFilters;
 use nuncio_net::connect::ConnectOptions;
+use nuncio_net::quic;
 
 use super::{ProvidedSettings, Thresholds};
 use crate::health_check::ActiveChecks;
@@ -139,6 +141,8 @@ pub enum UpstreamProtocol {
     Http1,
     /// HTTP/2.
     Http2,
+    /// HTTP/3.
+    Http3,
     /// What ALPN agrees on; HTTP/1 if nothing.
     ByAlpn,
     /// What the client speaks.
@@ -230,6 +234,8 @@ pub struct HttpSettings {
     pub http1: Arc<Http1Settings>,
     /// The settings of HTTP/2's codec.
     pub http2: Arc<Http2Settings>,
+    /// HTTP/3, where it is spoken.
+    pub http3: Option<Arc<UpstreamHttp3>>,
     /// How requests name their connections; `None`: they do not.
     pub auto_names: Option<Box<AutoNames>>,
     /// Whether a connection serves the requests of one client's connection alone.
@@ -238,6 +244,17 @@ pub struct HttpSettings {
     pub resilience: Option<Box<ClusterResilience>>,
     /// What stands between the router and its hosts, if anything.
     pub filters: Option<UpstreamFilters>,
+}
+
+/// What connections of HTTP/3 are like.
+#[derive(Clone, Debug, PartialEq)]
+pub struct UpstreamHttp3 {
+    /// The settings of its codec.
+    pub codec: Http3Settings,
+    /// Requests at once on a connection (100), as far as the host allows them.
+    pub max_concurrent_streams: u32,
+    /// QUIC's own.
+    pub quic: quic::Settings,
 }
 
 /// What a cluster says in the place of its routes.
@@ -262,6 +279,7 @@ impl Default for HttpSettings {
             protocol: UpstreamProtocol::Http1,
             http1: Arc::clone(DEFAULT.get_or_init(Arc::default)),
             http2: Arc::clone(DEFAULT_HTTP2.get_or_init(Arc::default)),
+            http3: None,
             auto_names: None,
             serves_clients_apart: false,
             resilience: None,

@@ -10,13 +10,14 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use nuncio_codec::http2::Http2Settings;
+use nuncio_codec::http3::Http3Settings;
 use nuncio_contract::clock::Clock;
 use nuncio_contract::headers::HeaderMap;
 use nuncio_contract::overload::{OverloadOnWorker, ShedPoint};
 use nuncio_contract::stats::Gauge;
 use nuncio_contract::stats::groups::{
     CircuitBreakerStats, ClusterLbStats, ClusterTrafficStats, Http1CodecStats, Http2CodecStats,
-    RemainingStats,
+    Http3CodecStats, RemainingStats,
 };
 use nuncio_net::tls::TlsCounts;
 use nuncio_net::transport::{Measuring, TcpSocketStats, Transport};
@@ -54,6 +55,7 @@ pub(crate) struct ClusterCore {
     tcp_stats: OnceCell<Arc<TcpSocketStats>>,
     codec_stats: OnceCell<Arc<Http1CodecStats>>,
     http2: OnceCell<(Rc<Http2Settings>, Arc<Http2CodecStats>)>,
+    http3: OnceCell<Box<(Rc<Http3Settings>, Arc<Http3CodecStats>)>>,
     overload: Option<Rc<OverloadOnWorker>>,
 }
 
@@ -81,6 +83,7 @@ impl ClusterCore {
             tcp_stats: OnceCell::new(),
             codec_stats: OnceCell::new(),
             http2: OnceCell::new(),
+            http3: OnceCell::new(),
             overload: None,
         }
     }
@@ -205,6 +208,16 @@ impl ClusterCore {
             .tcp_stats
             .get_or_init(|| self.shared.scope().worker_group());
         Measuring::new(Arc::clone(stats), period).measure(transport)
+    }
+
+    /// The same of HTTP/3's.
+    pub(crate) fn http3(&self) -> (Rc<Http3Settings>, Arc<Http3CodecStats>) {
+        let make = || {
+            let http3 = self.settings().http.http3.as_ref();
+            let settings = http3.map(|http3| http3.codec.clone()).unwrap_or_default();
+            Box::new((Rc::new(settings), self.shared.scope().worker_group()))
+        };
+        (**self.http3.get_or_init(make)).clone()
     }
 
     pub(crate) fn tls_counts(&self) -> &TlsCounts {

@@ -16,6 +16,7 @@ use nuncio_contract::matching::StringMatcher;
 use super::Cluster;
 use super::header_case::HeaderKeyFormat;
 use super::http2_options::Http2Options;
+use super::http3_options::Http3Options;
 use super::ignored_upgrades::ignored_upgrades;
 use super::messages::ClusterProtocolSelection;
 use super::outlier_detection::HttpOutlierDetection;
@@ -64,6 +65,7 @@ one_of! {
     pub(crate) enum ProtocolConfig {
         http_protocol_options => Http1(Http1Options),
         http2_protocol_options => Http2(Http2Options),
+        http3_protocol_options => Http3(Http3Options),
     }
 }
 
@@ -72,6 +74,7 @@ message! {
     pub(crate) struct UseDownstreamHttpConfig: "envoy.extensions.upstreams.http.v3.HttpProtocolOptions.UseDownstreamHttpConfig" {
         pub(crate) http_protocol_options: Option<Http1Options>,
         pub(crate) http2_protocol_options: Option<Http2Options>,
+        pub(crate) http3_protocol_options: Option<Http3Options>,
     }
 }
 
@@ -197,6 +200,9 @@ pub(super) fn read(
         http2.max_headers_count = codec.max_headers_count;
         settings.http1 = Arc::new(codec);
     }
+    settings.http3 = chosen
+        .http3
+        .map(|options| Arc::new(options.compile(http2.max_headers_bytes, http2.max_headers_count)));
     if http2 != Http2Settings::default() {
         settings.http2 = Arc::new(http2);
     }
@@ -230,6 +236,7 @@ struct Chosen<'a> {
     protocol: UpstreamProtocol,
     http1: Option<&'a Http1Options>,
     http2: Option<&'a Http2Options>,
+    http3: Option<&'a Http3Options>,
 }
 
 /// The same by the fields that `HttpProtocolOptions` took the place of: HTTP/2 where it has options.
@@ -246,6 +253,7 @@ fn deprecated_choice(cluster: &Cluster) -> Chosen<'_> {
         protocol,
         http1: cluster.http_protocol_options.as_ref(),
         http2,
+        http3: None,
     }
 }
 
@@ -259,16 +267,24 @@ impl HttpProtocolOptions {
 
 impl UpstreamProtocolOptions {
     fn choose(&self) -> Chosen<'_> {
+        let mut http3 = None;
         let (protocol, http1, http2) = match self {
             Self::Explicit(explicit) => match &explicit.protocol_config {
+                ProtocolConfig::Http3(options) => {
+                    http3 = Some(options);
+                    (UpstreamProtocol::Http3, None, None)
+                }
                 ProtocolConfig::Http1(http1) => (UpstreamProtocol::Http1, Some(http1), None),
                 ProtocolConfig::Http2(http2) => (UpstreamProtocol::Http2, None, Some(http2)),
             },
-            Self::AsDownstream(both) => (
-                UpstreamProtocol::AsDownstream,
-                both.http_protocol_options.as_ref(),
-                both.http2_protocol_options.as_ref(),
-            ),
+            Self::AsDownstream(all) => {
+                http3 = all.http3_protocol_options.as_ref();
+                (
+                    UpstreamProtocol::AsDownstream,
+                    all.http_protocol_options.as_ref(),
+                    all.http2_protocol_options.as_ref(),
+                )
+            }
             Self::Auto(both) => (
                 UpstreamProtocol::ByAlpn,
                 both.http_protocol_options.as_ref(),
@@ -279,6 +295,7 @@ impl UpstreamProtocolOptions {
             protocol,
             http1,
             http2,
+            http3,
         }
     }
 }

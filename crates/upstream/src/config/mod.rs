@@ -15,6 +15,7 @@ mod header_case;
 mod health_check;
 mod http2_options;
 mod http2_parameters;
+mod http3_options;
 mod http_options;
 mod ignored_upgrades;
 mod load_balancing;
@@ -144,6 +145,7 @@ impl ClusterConfig {
         settings.socket_matches =
             transport_socket::read_matches(&cluster.transport_socket_matches, ctx)?;
         transport_socket::check_agreement(&cluster, &settings, &socket, ctx);
+        transport_socket::check_quic(&cluster, &settings, &socket, ctx);
         let matches = settings.socket_matches.iter();
         let sockets = matches.flat_map(|matches| matches.sockets());
         settings.tells_clients = sockets

@@ -12,7 +12,7 @@ use super::load_balancing;
 use super::messages::{Cluster, DnsCluster, RawBuffer};
 use super::redis_options::RedisProtocolOptions;
 use super::transport_socket::{
-    HttpProxySocket, InternalUpstream, ProxyProtocolSocket, StartTls, TcpStatsSocket,
+    HttpProxySocket, InternalUpstream, ProxyProtocolSocket, QuicUpstream, StartTls, TcpStatsSocket,
 };
 
 /// Adds the cluster's message, and those that stand behind an `Any` in it.
@@ -32,6 +32,7 @@ pub fn support(table: &mut SupportTable) {
     HttpProxySocket::support(table);
     StartTls::support(table);
     TcpStatsSocket::support(table);
+    QuicUpstream::support(table);
     nuncio_net::tls::support(table);
     HttpProtocolOptions::support(table);
     RedisProtocolOptions::support(table);

@@ -1,4 +1,4 @@
-//! `transport_socket` of clusters: plain, TLS, either behind a PROXY header, and what is passed on to internal listeners.
+//! `transport_socket` of clusters: plain, TLS, QUIC, the first two behind a PROXY header, and what is passed on to internal listeners.
 //!
 //! Not supported of the PROXY header: values by a format, and unspecified addresses.
 
@@ -18,7 +18,7 @@ use super::messages::Cluster;
 use crate::cluster::{ClusterSettings, UpstreamProtocol};
 use crate::proxy_protocol::{ProxyVersion, UpstreamProxyProtocol};
 use crate::socket_match::{SocketMatch, SocketMatches};
-use crate::transport_socket::{Behind, Http11Proxy, Passthrough, TransportSocket};
+use crate::transport_socket::{Behind, Http11Proxy, Passthrough, QuicTls, TransportSocket};
 
 message! {
     /// How connections are secured.
@@ -55,6 +55,13 @@ message! {
     pub(crate) struct StartTls: "envoy.extensions.transport_sockets.starttls.v3.UpstreamStartTlsConfig" {
         inert cleartext_socket_config = "there is nothing in it",
         tls_socket_config: Option<UpstreamTlsContext>,
+    }
+}
+
+message! {
+    /// TLS inside of QUIC.
+    pub(crate) struct QuicUpstream: "envoy.extensions.transport_sockets.quic.v3.QuicUpstreamTransport" {
+        upstream_tls_context: UpstreamTlsContext,
     }
 }
 
@@ -168,6 +175,15 @@ pub(super) fn read(
             let tls = ClientTls::new(&context, ctx)?;
             Ok(TransportSocket::Tls(Arc::new(tls)))
         }
+        "envoy.extensions.transport_sockets.quic.v3.QuicUpstreamTransport" => {
+            let message: QuicUpstream = any.decode(ctx)?;
+            let context = &message.upstream_tls_context;
+            let both = QuicTls {
+                quic: ClientTls::of_quic(context, ctx)?,
+                tcp: Arc::new(ClientTls::new(context, ctx)?),
+            };
+            Ok(TransportSocket::Quic(Arc::new(both)))
+        }
         "envoy.extensions.transport_sockets.starttls.v3.UpstreamStartTlsConfig" => {
             let message: StartTls = any.decode(ctx)?;
             let Some(context) = &message.tls_socket_config else {
@@ -219,6 +235,23 @@ pub(super) fn read_matches(
         });
     }
     Ok((!all.is_empty()).then(|| Box::new(SocketMatches { all })))
+}
+
+/// HTTP/3 needs QUIC. As in Envoy the socket's name has to say so.
+pub(super) fn check_quic(
+    cluster: &Cluster,
+    settings: &ClusterSettings,
+    socket: &TransportSocket,
+    ctx: &mut Ctx,
+) {
+    let message = cluster.transport_socket.as_ref();
+    let is_named = message.is_some_and(|it| it.name.value.contains("envoy.transport_sockets.quic"));
+    if settings.http.http3.is_none() || (is_named && socket.quic().is_some()) {
+        return;
+    }
+    let name = &cluster.name.value;
+    let text = format!("HTTP3 requires a QuicUpstreamTransport transport socket: {name}");
+    ctx.error(cluster.span(), text);
 }
 
 /// A protocol that is agreed on in the handshake needs one with every host.

@@ -177,6 +177,7 @@ impl Http1Stream {
         let error = UpstreamError {
             kind,
             transport_failure_reason: None,
+            reset_details: None,
             details,
             has_host: true,
             reused_connection: self

@@ -52,7 +52,7 @@ pub(crate) struct Life {
 }
 
 /// Opens a connection for `pool`; `life` counts it already.
-pub(super) async fn open(pool: Rc<HostPool>, mut life: Life) {
+pub(super) async fn open(pool: Rc<HostPool>, life: Life) {
     let core = &pool.core;
     if matches!(life.carries, Carries::Http1 | Carries::HttpByAlpn) {
         core.connection_begun();
@@ -77,23 +77,17 @@ pub(super) async fn open(pool: Rc<HostPool>, mut life: Life) {
         }
     };
     core.traffic.upstream_cx_connect_fail.inc();
-    life.counters.cx_connect_fail.inc();
-    life.ended = match error.kind {
+    life.connect_failed(match error.kind {
         UpstreamErrorKind::RemoteConnectionFailure => Ended::Remote,
         _ => Ended::Local,
-    };
-    drop(life);
+    });
     pool.connect_failed(&error);
 }
 
 impl Connection {
-    pub(super) fn new(transport: Transport, mut life: Life, core: &ClusterCore) -> Box<Self> {
-        life.connected = true;
+    pub(super) fn new(transport: Transport, life: Life, core: &ClusterCore) -> Box<Self> {
+        let life = life.connected(core);
         core.traffic.upstream_cx_rx_bytes_buffered.add(0);
-        let connect_time = core.clock.now() - life.opened_at;
-        core.traffic
-            .upstream_cx_connect_ms
-            .record(milliseconds(connect_time));
         let requests_left = core
             .settings()
             .http
@@ -222,6 +216,7 @@ impl Life {
                 traffic.upstream_cx_http2_total.inc();
                 pool.core.http2().1.nghttp2_upstream_connections.inc();
             }
+            Carries::Http3 => traffic.upstream_cx_http3_total.inc(),
             Carries::Tcp | Carries::HttpByAlpn => {}
         }
         traffic.upstream_cx_active.inc();
@@ -244,6 +239,22 @@ impl Life {
 }
 
 impl Life {
+    /// The connection is open.
+    pub(super) fn connected(mut self, core: &ClusterCore) -> Self {
+        self.connected = true;
+        let connect_time = core.clock.now() - self.opened_at;
+        core.traffic
+            .upstream_cx_connect_ms
+            .record(milliseconds(connect_time));
+        self
+    }
+
+    /// The connection could not be opened.
+    pub(super) fn connect_failed(mut self, ended: Ended) {
+        self.counters.cx_connect_fail.inc();
+        self.ended = ended;
+    }
+
     /// Counts a request.
     pub(crate) fn count_request(&mut self) {
         self.requests = self.requests.saturating_add(1);

@@ -11,6 +11,7 @@
 mod connect;
 mod connection;
 mod happy_eyeballs;
+mod http3;
 mod lease;
 mod own;
 mod pending;
@@ -25,6 +26,7 @@ use std::sync::Arc;
 use std::task::Waker;
 
 pub(crate) use connection::{Connection, Ended, Life};
+pub(crate) use http3::{Cut as Http3Cut, Http3Connection, Mailbox as Http3Mailbox};
 pub(crate) use lease::Lease;
 pub use own::{EndedBy, OwnConnection};
 pub(crate) use pending::PendingLease;
@@ -62,6 +64,8 @@ pub(crate) enum Granted {
     Own(Lease),
     /// A place on a connection that others have too.
     Shared(SharedLease),
+    /// The same over QUIC.
+    Http3(SharedLease<Http3Connection>),
 }
 
 /// The host that a pool's connections lead to.
@@ -97,6 +101,8 @@ pub(crate) enum Carries {
     Http1,
     /// HTTP/2, many exchanges at once.
     Http2,
+    /// HTTP/3 over QUIC, many exchanges at once.
+    Http3,
     /// HTTP/1 or HTTP/2, as is agreed on when a connection is opened.
     HttpByAlpn,
     /// Bytes as they come: a connection serves one stream and no other.
@@ -119,6 +125,8 @@ pub(crate) struct HostPool {
     idle: RefCell<Vec<Box<Connection>>>,
     /// Those that requests share.
     shared: RefCell<Vec<Rc<Http2Connection>>>,
+    /// Those of QUIC, which requests share as well.
+    http3: RefCell<Vec<Rc<Http3Connection>>>,
     waiting: RefCell<VecDeque<Rc<Waiting>>>,
     connecting: Cell<usize>,
     /// Told when somebody waits no more for a connection of bytes.
@@ -147,6 +155,7 @@ impl HostPool {
             name,
             idle: RefCell::default(),
             shared: RefCell::default(),
+            http3: RefCell::default(),
             waiting: RefCell::default(),
             connecting: Cell::new(0),
             given_up: Notify::new(),
@@ -267,7 +276,10 @@ impl HostPool {
             }
             self.connecting.set(self.connecting.get() + 1);
             let life = Life::begin(self);
-            tokio::task::spawn_local(connection::open(Rc::clone(self), life));
+            match self.carries {
+                Carries::Http3 => tokio::task::spawn_local(http3::open(Rc::clone(self), life)),
+                _ => tokio::task::spawn_local(connection::open(Rc::clone(self), life)),
+            };
             if !allowed {
                 break;
             }
@@ -293,7 +305,7 @@ impl HostPool {
         // Whoever carries no HTTP may hear from the host first, so that is no reason to doubt the connection.
         let first = match self.carries {
             Carries::Tcp => self.waiting.borrow_mut().pop_front(),
-            Carries::Http1 | Carries::Http2 | Carries::HttpByAlpn => None,
+            Carries::Http1 | Carries::Http2 | Carries::Http3 | Carries::HttpByAlpn => None,
         };
         match first {
             Some(first) => first.deliver(self.attach(connection).map(Granted::Own)),
@@ -339,6 +351,7 @@ impl HostPool {
             connection.close(Ended::Local);
         }
         self.drain_shared();
+        self.drain_http3();
         self.wake_watcher();
     }
 

@@ -69,6 +69,22 @@ impl PendingLease {
     }
 }
 
+impl PendingLease {
+    /// Asks for another place, or waits for one.
+    #[cold]
+    fn ask_again(&mut self) -> Result<Option<Granted>, UpstreamError> {
+        let pool = Rc::clone(&self.waiting.pool);
+        match pool.lend()? {
+            Lent::Pending(again) => {
+                *self = again;
+                self.is_second = true;
+                Ok(None)
+            }
+            Lent::Ready(granted) => Ok(Some(granted)),
+        }
+    }
+}
+
 impl Future for PendingLease {
     type Output = Result<Granted, UpstreamError>;
 
@@ -76,15 +92,15 @@ impl Future for PendingLease {
         loop {
             match self.waiting.result.take() {
                 Some(Ok(Granted::Shared(lease))) if !self.is_second && !lease.is_good() => {
-                    let pool = Rc::clone(&self.waiting.pool);
                     drop(lease);
-                    match pool.lend() {
-                        Ok(Lent::Pending(again)) => {
-                            *self = again;
-                            self.is_second = true;
-                        }
-                        Ok(Lent::Ready(granted)) => return Poll::Ready(Ok(granted)),
-                        Err(error) => return Poll::Ready(Err(error)),
+                    if let Some(granted) = self.ask_again()? {
+                        return Poll::Ready(Ok(granted));
+                    }
+                }
+                Some(Ok(Granted::Http3(lease))) if !self.is_second && !lease.is_good() => {
+                    drop(lease);
+                    if let Some(granted) = self.ask_again()? {
+                        return Poll::Ready(Ok(granted));
                     }
                 }
                 Some(result) => return Poll::Ready(result),

@@ -40,15 +40,20 @@ impl HostPool {
     fn active_requests(&self) -> usize {
         let shared = self.shared.borrow();
         let on_shared: usize = shared.iter().map(|one| one.active_requests()).sum();
-        let not_in_use = self.idle.borrow().len() + self.connecting.get() + shared.len();
-        self.open.get().saturating_sub(not_in_use) + on_shared
+        let http3 = self.http3.borrow();
+        let on_http3: usize = http3.iter().map(|one| one.active_requests()).sum();
+        let idle = self.idle.borrow().len() + self.connecting.get();
+        let not_in_use = idle + shared.len() + http3.len();
+        self.open.get().saturating_sub(not_in_use) + on_shared + on_http3
     }
 
     /// Requests that would find a place without another connection.
     fn free_places(&self) -> usize {
         let shared = self.shared.borrow();
+        let http3 = self.http3.borrow();
+        let on_http3 = http3.iter().map(|one| one.free_places());
         let on_shared = shared.iter().map(|one| one.free_places());
-        on_shared.fold(
+        on_shared.chain(on_http3).fold(
             self.connecting_places()
                 .saturating_add(self.idle.borrow().len()),
             usize::saturating_add,

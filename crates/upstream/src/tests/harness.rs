@@ -73,7 +73,7 @@ impl Fixture {
     /// A stream to the next host, waited for if need be.
     pub(super) async fn stream(&self) -> Result<UpstreamStream, UpstreamError> {
         let host = self.cluster.pick_host()?;
-        begin(host.new_stream(ResourcePriority::Default, false)?).await
+        begin(host.new_stream(ResourcePriority::Default, None)?).await
     }
 
     /// A GET on a connection that has the name of its host, which is `name`.
@@ -88,7 +88,7 @@ impl Fixture {
         let name = auto.choose(&request, &mut FilterState::default()).unwrap();
         let host = self.cluster.pick_host()?;
         let mut stream =
-            begin(host.new_stream_named(ResourcePriority::Default, name, false)?).await?;
+            begin(host.new_stream_named(ResourcePriority::Default, name, None)?).await?;
         stream.write_head(&request, true);
         poll_fn(|cx| stream.poll_flush(cx)).await;
         read_response(&mut stream).await

@@ -286,7 +286,7 @@ fn giving_up_a_wait_gives_up_the_place() {
         let fixture = Fixture::new(settings, &[answering(OK).await]);
         let held = fixture.stream().await.unwrap();
         let host = fixture.cluster.pick_host().unwrap();
-        let pending = match host.new_stream(ResourcePriority::Default, false).unwrap() {
+        let pending = match host.new_stream(ResourcePriority::Default, None).unwrap() {
             Acquired::Pending(pending) => pending,
             Acquired::Ready(_) => panic!("the only connection is taken"),
         };
@@ -348,7 +348,7 @@ fn nothing_stays_of_a_request_that_chose_the_host_before_it_changed() {
         let hosts = Arc::new(HostSet::new(vec![Arc::new(now.goes_on(&before))]));
         fixture.cluster.shared().publish_hosts(hosts);
         fixture.get("/").await.unwrap();
-        let late = chosen.new_stream(ResourcePriority::Default, false).unwrap();
+        let late = chosen.new_stream(ResourcePriority::Default, None).unwrap();
         let mut stream = begin(late).await.unwrap();
         stream.write_head(&request("GET", "/"), true);
         poll_fn(|cx| stream.poll_flush(cx)).await;

@@ -6,6 +6,8 @@
 
 use std::rc::Rc;
 
+use nuncio_contract::stream_info::Protocol;
+
 use super::cluster::{State, WorkerCluster};
 use super::host::WorkerHost;
 use crate::cluster::{Preconnect, ResourcePriority, UpstreamProtocol};
@@ -17,8 +19,8 @@ use crate::server_names::ConnectionName;
 pub struct Expected<'a> {
     /// Its priority.
     pub priority: ResourcePriority,
-    /// Whether the client speaks HTTP/2; none for a stream of bytes.
-    pub from_http2: Option<bool>,
+    /// What the client speaks, if anything of HTTP; none for a stream of bytes.
+    pub client: Option<Option<Protocol>>,
     /// What its connection is to be named.
     pub name: Option<&'a ConnectionName>,
 }
@@ -56,6 +58,13 @@ impl WorkerCluster {
         let http = &self.settings().http;
         let places_of_each = match http.protocol {
             UpstreamProtocol::Http1 | UpstreamProtocol::AsDownstream => 1,
+            UpstreamProtocol::Http3 => {
+                let most = http
+                    .http3
+                    .as_ref()
+                    .map(|http3| http3.max_concurrent_streams);
+                usize::try_from(most.unwrap_or(1)).unwrap_or(usize::MAX)
+            }
             UpstreamProtocol::Http2 | UpstreamProtocol::ByAlpn => {
                 usize::try_from(http.http2.max_concurrent_streams).unwrap_or(usize::MAX)
             }

@@ -4,7 +4,7 @@ use std::cell::{Cell, OnceCell};
 use std::rc::Rc;
 use std::sync::Arc;
 
-use nuncio_contract::stream_info::HostDescription;
+use nuncio_contract::stream_info::{HostDescription, Protocol};
 
 use crate::cluster::{Host, HostCounters, ResourcePriority, UpstreamProtocol, is_canary};
 use crate::cluster_core::ClusterCore;
@@ -26,6 +26,8 @@ pub struct WorkerHost {
     pools: [OnceCell<Rc<HostPool>>; 2],
     /// For HTTP/2 where clients decide what is spoken; made when there is one.
     http2: OnceCell<Box<[OnceCell<Rc<HostPool>>; 2]>>,
+    /// The same for HTTP/3.
+    http3: OnceCell<Box<[OnceCell<Rc<HostPool>>; 2]>>,
     named: NamedPools,
     /// For streams of bytes; made when there is one.
     tcp: OnceCell<Rc<HostPool>>,
@@ -72,6 +74,7 @@ impl WorkerHost {
             is_left: Cell::new(false),
             pools: Default::default(),
             http2: OnceCell::new(),
+            http3: OnceCell::new(),
             named: NamedPools::default(),
             tcp: OnceCell::new(),
             description: OnceCell::new(),
@@ -98,6 +101,7 @@ impl WorkerHost {
             dialled: self.dialled.clone(),
             pools: self.pools.clone(),
             http2: self.http2.clone(),
+            http3: self.http3.clone(),
             named: self.named.clone(),
             tcp: self.tcp.clone(),
             ..self.with_new_connections(host)
@@ -155,20 +159,42 @@ impl WorkerHost {
         }
     }
 
-    /// What connections to it carry, for a client that speaks HTTP/2 or does not.
+    /// What connections to it carry, for a client that speaks this.
     #[inline]
-    fn carries(&self, from_http2: bool) -> Carries {
+    fn carries(&self, client: Option<Protocol>) -> Carries {
         match self.core.settings().http.protocol {
             UpstreamProtocol::Http1 => Carries::Http1,
             UpstreamProtocol::Http2 => Carries::Http2,
+            UpstreamProtocol::Http3 => Carries::Http3,
             UpstreamProtocol::ByAlpn => Carries::HttpByAlpn,
-            UpstreamProtocol::AsDownstream if from_http2 => Carries::Http2,
-            UpstreamProtocol::AsDownstream => Carries::Http1,
+            UpstreamProtocol::AsDownstream => match client {
+                Some(Protocol::Http2) => Carries::Http2,
+                Some(Protocol::Http3) => self.carries_for_http3(),
+                Some(Protocol::Http10 | Protocol::Http11) | None => Carries::Http1,
+            },
         }
     }
 
-    /// A stream on a pooled connection, or a place in the queue for one. `from_http2`: what the client speaks, which
-    /// may decide what is spoken to the host.
+    /// As in Envoy a client of HTTP/3 has HTTP/2 where the cluster does not speak the same.
+    fn carries_for_http3(&self) -> Carries {
+        match self.core.settings().http.http3 {
+            Some(_) => Carries::Http3,
+            None => Carries::Http2,
+        }
+    }
+
+    /// The pools of what clients choose to have spoken.
+    #[inline]
+    fn chosen_pools(&self, carries: Carries) -> &[OnceCell<Rc<HostPool>>; 2] {
+        match carries {
+            Carries::Http2 => self.http2.get_or_init(Box::default),
+            Carries::Http3 => self.http3.get_or_init(Box::default),
+            Carries::Http1 | Carries::HttpByAlpn | Carries::Tcp => &self.pools,
+        }
+    }
+
+    /// A stream on a pooled connection, or a place in the queue for one. `client`: what the client speaks, which may
+    /// decide what is spoken to the host.
     ///
     /// # Errors
     /// [`Overflow`](crate::UpstreamErrorKind::Overflow) when a circuit breaker is open.
@@ -176,13 +202,13 @@ impl WorkerHost {
     pub fn new_stream(
         self: &Rc<Self>,
         priority: ResourcePriority,
-        from_http2: bool,
+        client: Option<Protocol>,
     ) -> Result<Acquired, UpstreamError> {
-        let carries = self.carries(from_http2);
-        let is_clients_choice = carries == Carries::Http2
+        let carries = self.carries(client);
+        let is_clients_choice = matches!(carries, Carries::Http2 | Carries::Http3)
             && self.core.settings().http.protocol == UpstreamProtocol::AsDownstream;
         let [default, high] = match is_clients_choice {
-            true => &**self.http2.get_or_init(Box::default),
+            true => self.chosen_pools(carries),
             false => &self.pools,
         };
         let pool = match priority {
@@ -202,9 +228,9 @@ impl WorkerHost {
         self: &Rc<Self>,
         priority: ResourcePriority,
         name: ConnectionName,
-        from_http2: bool,
+        client: Option<Protocol>,
     ) -> Result<Acquired, UpstreamError> {
-        let carries = self.carries(from_http2);
+        let carries = self.carries(client);
         let make = || self.new_pool(carries, priority, Some(name.clone()));
         self.named
             .get(&name, (priority, carries), make)
@@ -260,8 +286,8 @@ impl WorkerHost {
     pub(super) fn pool_for(self: &Rc<Self>, expected: &Expected<'_>) -> Rc<HostPool> {
         let (priority, carries) = (
             expected.priority,
-            match expected.from_http2 {
-                Some(from_http2) => self.carries(from_http2),
+            match expected.client {
+                Some(client) => self.carries(client),
                 None => Carries::Tcp,
             },
         );
@@ -272,10 +298,7 @@ impl WorkerHost {
         }
         let place = match (carries, self.core.settings().http.protocol) {
             (Carries::Tcp, _) => &self.tcp,
-            (Carries::Http2, UpstreamProtocol::AsDownstream) => {
-                let pools = self.http2.get_or_init(Box::default);
-                &pools[priority.index()]
-            }
+            (_, UpstreamProtocol::AsDownstream) => &self.chosen_pools(carries)[priority.index()],
             _ => &self.pools[priority.index()],
         };
         Rc::clone(place.get_or_init(|| make(None)))
@@ -311,6 +334,7 @@ impl WorkerHost {
             .iter()
             .chain([&self.tcp])
             .chain(self.http2.get().into_iter().flat_map(|pools| pools.iter()))
+            .chain(self.http3.get().into_iter().flat_map(|pools| pools.iter()))
             .filter_map(OnceCell::get)
             .for_each(|pool| pool.drain());
         self.named.drain();

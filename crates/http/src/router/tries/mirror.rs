@@ -284,7 +284,7 @@ impl Copy {
         if let Some(log) = &mut self.log {
             log.begin(host.description());
         }
-        let ready = match host.new_stream(ResourcePriority::Default, false)? {
+        let ready = match host.new_stream(ResourcePriority::Default, None)? {
             Acquired::Ready(ready) => ready,
             Acquired::Pending(pending) => pending.await?,
         };

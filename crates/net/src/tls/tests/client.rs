@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use nuncio_config::source::{Format, Source};
-use nuncio_config::typed::{Ctx, StaticSecrets, decode};
+use nuncio_config::typed::{Ctx, Refused, StaticSecrets, decode};
 use nuncio_config::{interpret, text};
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
@@ -84,6 +84,18 @@ fn acceptor(leaf: CertificateDer<'static>, key: Vec<u8>) -> TlsAcceptor {
 }
 
 fn context(yaml: &str) -> Result<ClientTls, String> {
+    made_by(yaml, ClientTls::new)
+}
+
+/// The same for QUIC.
+pub(crate) fn context_of_quic(yaml: &str) -> ClientTls {
+    made_by(yaml, ClientTls::of_quic).unwrap()
+}
+
+fn made_by(
+    yaml: &str,
+    make: impl FnOnce(&UpstreamTlsContext, &mut Ctx) -> Result<ClientTls, Refused>,
+) -> Result<ClientTls, String> {
     let source = Source::new("tls.yaml", Format::Yaml, yaml);
     let mut ctx = Ctx::default();
     let node = text::parse(&source, 0, &text::Limits::default(), &mut ctx.diagnostics).unwrap();
@@ -92,7 +104,7 @@ fn context(yaml: &str) -> Result<ClientTls, String> {
     let tree = interpret::interpret(descriptor, &node, &mut ctx.diagnostics);
     let made = tree.and_then(|tree| {
         let message: UpstreamTlsContext = decode(&Arc::new(tree), &mut ctx).ok()?;
-        ClientTls::new(&message, &mut ctx).ok()
+        make(&message, &mut ctx).ok()
     });
     made.filter(|_| ctx.diagnostics.errors() == 0)
         .ok_or_else(|| format!("{:?}", ctx.diagnostics))

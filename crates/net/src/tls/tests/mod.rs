@@ -1,5 +1,5 @@
 //! Handshakes on the loopback.
 
-mod client;
+pub(crate) mod client;
 pub(crate) mod server;
 mod sessions;

@@ -8,7 +8,7 @@ use nuncio_contract::formatter::{AccessLogType, FormatContext};
 use nuncio_contract::headers::{HeaderMap, Known};
 use nuncio_contract::kept_headers::KeptHeaders;
 use nuncio_contract::services::WorkerServices;
-use nuncio_contract::stream_info::{ResponseFlags, StreamInfo};
+use nuncio_contract::stream_info::{Protocol, ResponseFlags, StreamInfo};
 use nuncio_upstream::cluster::ResourcePriority;
 use nuncio_upstream::outlier_detection::Outcome;
 use nuncio_upstream::{Acquired, UpstreamError, UpstreamErrorKind, UpstreamStream, WorkerHost};
@@ -90,7 +90,7 @@ impl Session {
     ) -> Result<UpstreamStream, UpstreamError> {
         self.with_info(|info| info.upstream.add_attempted_host(host.description()));
         // As in Envoy a host that takes both is spoken to by HTTP/2.
-        let ready = match host.new_stream(ResourcePriority::Default, true)? {
+        let ready = match host.new_stream(ResourcePriority::Default, Some(Protocol::Http2))? {
             Acquired::Ready(ready) => ready,
             Acquired::Pending(pending) => pending.await?,
         };

@@ -17,6 +17,7 @@ use nuncio_net::deadline::Deadlines;
 use nuncio_net::transport::TlsInfo;
 
 use super::super::{Connection, Ended, HostPool, Life};
+use super::Shareable;
 use super::mailbox::{Cut, Mailbox};
 use crate::cluster_core::ClusterCore;
 use crate::http2_keepalive::{Http2Keepalive, KeepaliveStep};
@@ -130,30 +131,6 @@ impl Http2Connection {
         usize::try_from(free.min(self.requests_left.get())).unwrap_or(usize::MAX)
     }
 
-    /// Whether streams for which there is a place can begin.
-    pub(crate) fn takes_streams(&self) -> bool {
-        self.life.borrow().is_some() && self.shared.wire.borrow().codec.can_open() > 0
-    }
-
-    /// Takes a place; true if it is the last one that there will be.
-    pub(crate) fn reserve(&self) -> bool {
-        self.reserved.set(self.reserved.get() + 1);
-        self.deadlines.clear(IDLE);
-        self.requests.set(self.requests.get().saturating_add(1));
-        if let Some(life) = &mut *self.life.borrow_mut() {
-            life.count_request();
-        }
-        let left = self.requests_left.get();
-        if left < u32::MAX {
-            self.requests_left.set(left.saturating_sub(1));
-        }
-        let is_last = self.requests_left.get() == 0;
-        if is_last {
-            self.is_leaving.set(true);
-        }
-        is_last
-    }
-
     /// Begins the stream of a request that has a place; none if the host has changed its mind meanwhile.
     pub(crate) fn open(
         &self,
@@ -175,27 +152,12 @@ impl Http2Connection {
         Some((id, mailbox, size))
     }
 
-    /// Gives up a place that was not used.
-    pub(crate) fn give_up_place(&self) {
-        self.reserved.set(self.reserved.get().saturating_sub(1));
-    }
-
     /// A request is done with its stream; its lease ends next.
     pub(crate) fn stream_ended(&self, id: StreamId) {
         if self.shared.streams.borrow_mut().remove(&id).is_some() {
             self.stats.streams_active.dec();
         }
         self.note_counts();
-    }
-
-    /// A request has ended, and with it all that was counted for it.
-    pub(crate) fn request_ended(&self) {
-        if self.is_unused() {
-            self.await_requests();
-        }
-        if let Some(pool) = self.pool.upgrade() {
-            pool.place_free();
-        }
     }
 
     fn is_unused(&self) -> bool {
@@ -375,6 +337,43 @@ impl Http2Connection {
     fn note_counts(&self) {
         if let Some(counts) = self.shared.wire.borrow_mut().codec.take_counts() {
             super::steps::count(&self.stats, &counts);
+        }
+    }
+}
+
+impl Shareable for Http2Connection {
+    fn reserve(&self) -> bool {
+        self.reserved.set(self.reserved.get() + 1);
+        self.deadlines.clear(IDLE);
+        self.requests.set(self.requests.get().saturating_add(1));
+        if let Some(life) = &mut *self.life.borrow_mut() {
+            life.count_request();
+        }
+        let left = self.requests_left.get();
+        if left < u32::MAX {
+            self.requests_left.set(left.saturating_sub(1));
+        }
+        let is_last = self.requests_left.get() == 0;
+        if is_last {
+            self.is_leaving.set(true);
+        }
+        is_last
+    }
+
+    fn takes_streams(&self) -> bool {
+        self.life.borrow().is_some() && self.shared.wire.borrow().codec.can_open() > 0
+    }
+
+    fn give_up_place(&self) {
+        self.reserved.set(self.reserved.get().saturating_sub(1));
+    }
+
+    fn request_ended(&self) {
+        if self.is_unused() {
+            self.await_requests();
+        }
+        if let Some(pool) = self.pool.upgrade() {
+            pool.place_free();
         }
     }
 }

@@ -26,19 +26,31 @@ use crate::cluster::{Host, Resource};
 use crate::cluster_core::{ClusterCore, Permit};
 use crate::error::UpstreamError;
 
+/// What requests share, whatever it speaks.
+pub(crate) trait Shareable {
+    /// Takes a place; true if it is the last one that there will be.
+    fn reserve(&self) -> bool;
+    /// Whether streams for which there is a place can begin.
+    fn takes_streams(&self) -> bool;
+    /// Gives up a place that was not used.
+    fn give_up_place(&self);
+    /// A request has ended, and with it all that was counted for it.
+    fn request_ended(&self);
+}
+
 /// A request's place on a connection. Counts the request.
-pub(crate) struct SharedLease {
+pub(crate) struct SharedLease<C: Shareable = Http2Connection> {
     pool: Rc<HostPool>,
-    connection: Rc<Http2Connection>,
+    connection: Rc<C>,
     /// Whether its stream has begun, which then stands for the place.
     has_begun: bool,
     /// `None` once the request has ended.
     permit: Option<Permit>,
 }
 
-impl SharedLease {
+impl<C: Shareable> SharedLease<C> {
     /// Takes a place, as the circuit breaker allows.
-    fn take(pool: &Rc<HostPool>, connection: Rc<Http2Connection>) -> Result<Self, UpstreamError> {
+    pub(super) fn take(pool: &Rc<HostPool>, connection: Rc<C>) -> Result<Self, UpstreamError> {
         let permit = Permit::try_take(&pool.core, pool.priority, Resource::Requests);
         let traffic = &pool.core.traffic;
         let Some(permit) = permit else {
@@ -63,7 +75,7 @@ impl SharedLease {
         })
     }
 
-    pub(crate) fn connection(&self) -> &Rc<Http2Connection> {
+    pub(crate) fn connection(&self) -> &Rc<C> {
         &self.connection
     }
 
@@ -79,17 +91,6 @@ impl SharedLease {
 
     pub(crate) fn core(&self) -> &ClusterCore {
         &self.pool.core
-    }
-
-    /// Counts a request that ended before both sides had, by who ended it; it is ours if nothing else did.
-    pub(crate) fn count_reset(&self, cut: Option<Cut>) {
-        let traffic = &self.pool.core.traffic;
-        match cut {
-            None | Some(Cut::Violation(_) | Cut::Failed(_)) => traffic.upstream_rq_tx_reset.inc(),
-            Some(Cut::Reset(ErrorCode::REFUSED_STREAM) | Cut::Unprocessed) => {}
-            Some(Cut::Reset(_)) => traffic.upstream_rq_rx_reset.inc(),
-            Some(Cut::Gone) => traffic.upstream_rq_pending_failure_eject.inc(),
-        }
     }
 
     pub(crate) fn host(&self) -> &Arc<Host> {
@@ -121,7 +122,20 @@ impl SharedLease {
     }
 }
 
-impl Drop for SharedLease {
+impl SharedLease {
+    /// Counts a request that ended before both sides had, by who ended it; it is ours if nothing else did.
+    pub(crate) fn count_reset(&self, cut: Option<Cut>) {
+        let traffic = &self.pool.core.traffic;
+        match cut {
+            None | Some(Cut::Violation(_) | Cut::Failed(_)) => traffic.upstream_rq_tx_reset.inc(),
+            Some(Cut::Reset(ErrorCode::REFUSED_STREAM) | Cut::Unprocessed) => {}
+            Some(Cut::Reset(_)) => traffic.upstream_rq_rx_reset.inc(),
+            Some(Cut::Gone) => traffic.upstream_rq_pending_failure_eject.inc(),
+        }
+    }
+}
+
+impl<C: Shareable> Drop for SharedLease<C> {
     fn drop(&mut self) {
         self.end();
     }
@@ -134,6 +148,7 @@ impl HostPool {
             Some(connection) => SharedLease::take(self, connection)
                 .map(Granted::Shared)
                 .map(Lent::Ready),
+            None if self.carries == Carries::Http3 => self.lend_http3_place(),
             None => self.enqueue().map(Lent::Pending),
         }
     }
@@ -150,9 +165,12 @@ impl HostPool {
     pub(super) fn connecting_places(&self) -> usize {
         let places = match self.carries {
             Carries::Http1 | Carries::Tcp => 1,
-            Carries::Http2 | Carries::HttpByAlpn => {
+            Carries::Http2 | Carries::Http3 | Carries::HttpByAlpn => {
                 let http = &self.core.settings().http;
-                let at_once = http.http2.max_concurrent_streams;
+                let at_once = match (self.carries, &http.http3) {
+                    (Carries::Http3, Some(http3)) => http3.max_concurrent_streams,
+                    _ => http.http2.max_concurrent_streams,
+                };
                 let in_all = http.max_requests_per_connection.unwrap_or(u32::MAX);
                 usize::try_from(at_once.min(in_all)).unwrap_or(usize::MAX)
             }
@@ -163,7 +181,7 @@ impl HostPool {
     /// Whether requests share a connection that was opened.
     pub(super) fn is_shared(&self, connection: &Connection) -> bool {
         match self.carries {
-            Carries::Http1 | Carries::Tcp => false,
+            Carries::Http1 | Carries::Http3 | Carries::Tcp => false,
             Carries::Http2 => true,
             Carries::HttpByAlpn => {
                 let tls = connection.transport.tls();
@@ -184,6 +202,9 @@ impl HostPool {
 
     /// Gives places to those who wait.
     pub(super) fn give_places(self: &Rc<Self>) {
+        if self.carries == Carries::Http3 {
+            return self.give_http3_places();
+        }
         while !self.waiting.borrow().is_empty() {
             let Some(connection) = self.free_place() else {
                 return;
@@ -219,7 +240,12 @@ impl HostPool {
     /// Ends a shared connection without requests; false if there is none.
     pub(super) fn close_one_unused(&self) -> bool {
         let shared = self.shared.borrow();
-        let unused = shared.iter().find(|connection| connection.is_idle());
+        if let Some(unused) = shared.iter().find(|connection| connection.is_idle()) {
+            unused.leave();
+            return true;
+        }
+        let http3 = self.http3.borrow();
+        let unused = http3.iter().find(|connection| connection.is_idle());
         unused.map(|connection| connection.leave()).is_some()
     }
 }

@@ -1,4 +1,5 @@
-//! The streams that go one way: ours, and those of the client, which no request's task reads.
+//! The streams of HTTP/3 that go one way, whichever side we are: ours, and those of the peer, which no request's task
+//! reads.
 
 use std::cell::{Cell, RefCell};
 
@@ -7,12 +8,12 @@ use nuncio_codec::http3::{
 };
 use nuncio_net::quic::{Connection as Quic, ReadEnd, StreamId, VarInt};
 
-/// What is read of a client's stream at once.
+/// What is read of a peer's stream at once.
 const READ_BYTES: usize = 16 * 1024;
 
-/// The streams of one connection.
+/// Our streams of one connection.
 #[derive(Default)]
-pub(super) struct OwnStreams {
+pub struct OwnStreams {
     control: Cell<Option<StreamId>>,
     others: RefCell<Vec<(StreamId, OwnStream)>>,
     /// What the control stream has not taken yet.
@@ -20,8 +21,8 @@ pub(super) struct OwnStreams {
 }
 
 impl OwnStreams {
-    /// Opens ours; a client that lets us open none gets none.
-    pub(super) fn open(&self, quic: &Quic, codec: &Codec) {
+    /// Opens ours; a peer that lets us open none gets none.
+    pub fn open(&self, quic: &Quic, codec: &Codec) {
         for kind in [OwnStream::Control, OwnStream::Encoder, OwnStream::Decoder] {
             let Some(id) = quic.open() else {
                 return;
@@ -35,18 +36,18 @@ impl OwnStreams {
             } else {
                 self.others.borrow_mut().push((id, kind));
                 // A byte, for which there is room in any window that lets anything through.
-                let _a_client_without_room_misses_nothing = quic.send(id, &begin);
+                let _a_peer_without_room_misses_nothing = quic.send(id, &begin);
             }
         }
     }
 
     /// How many of ours there are; they never end.
-    pub(super) fn count(&self) -> usize {
+    pub fn count(&self) -> usize {
         usize::from(self.control.get().is_some()) + self.others.borrow().len()
     }
 
     /// Which of ours a stream is.
-    pub(super) fn find(&self, id: StreamId) -> Option<OwnStream> {
+    pub fn find(&self, id: StreamId) -> Option<OwnStream> {
         if self.control.get() == Some(id) {
             return Some(OwnStream::Control);
         }
@@ -56,13 +57,13 @@ impl OwnStreams {
     }
 
     /// Says something on the control stream.
-    pub(super) fn say(&self, quic: &Quic, say: impl FnOnce(&mut Vec<u8>)) {
+    pub fn say(&self, quic: &Quic, say: impl FnOnce(&mut Vec<u8>)) {
         say(&mut self.waiting.borrow_mut());
         self.send(quic);
     }
 
     /// Sends what waits for the control stream.
-    pub(super) fn send(&self, quic: &Quic) {
+    pub fn send(&self, quic: &Quic) {
         let mut waiting = self.waiting.borrow_mut();
         let Some(control) = self.control.get() else {
             return waiting.clear();
@@ -77,8 +78,11 @@ impl OwnStreams {
     }
 }
 
-/// Reads a client's stream that goes one way. Whether it is over.
-pub(super) fn read(quic: &Quic, codec: &mut Codec, id: StreamId) -> Result<bool, ConnectionError> {
+/// Reads a peer's stream that goes one way. Whether it is over.
+///
+/// # Errors
+/// The connection is over.
+pub fn read(quic: &Quic, codec: &mut Codec, id: StreamId) -> Result<bool, ConnectionError> {
     let number = CodecStreamId(VarInt::from(id).into_inner());
     loop {
         let mut bytes = Vec::new();
