@@ -55,6 +55,15 @@ impl Formers {
             return self.see_off(id, old);
         };
         self.remember(id, old, former);
+        // Those that have no chain yet, or shake hands, wait no longer than others.
+        let over = old.begin_own_drain(self.worker.now());
+        let gate = Rc::downgrade(old);
+        tokio::task::spawn_local(async move {
+            tokio::time::sleep_until(over.into()).await;
+            if let Some(gate) = gate.upgrade() {
+                gate.end_own_drain();
+            }
+        });
         self.see_off_others(id, &now);
     }
 

@@ -45,7 +45,7 @@ pub(super) struct Gate {
     pub(super) log: Option<Rc<ConnectionLog>>,
     /// Where connections are spread over the workers one by one.
     pub(super) seat: Option<Seat>,
-    /// Of connections that have no chain yet.
+    /// Of connections that are not served by a chain yet.
     drain: Rc<Drain>,
 }
 
@@ -171,12 +171,22 @@ impl Gate {
         for chain in &self.chains {
             chain.begin_drain(now);
         }
+        self.begin_own_drain(now)
+    }
+
+    /// The same for those alone that are not served by a chain yet.
+    pub(super) fn begin_own_drain(&self, now: Instant) -> Instant {
         self.drain.begin(now)
     }
 
     /// Closes the connections that are left.
     pub(super) fn end_drain(&self) {
         self.chains.iter().for_each(|chain| chain.end_drain());
+        self.end_own_drain();
+    }
+
+    /// Closes those that are left and not served by a chain yet.
+    pub(super) fn end_own_drain(&self) {
         self.drain.end();
     }
 
