@@ -16,6 +16,7 @@ message! {
     /// The filter's config.
     pub(super) struct FilterConfig: "envoy.extensions.filters.http.dynamic_forward_proxy.v3.FilterConfig" {
         oneof implementation_specifier: Option<Implementation>,
+        save_upstream_address: bool,
     }
 }
 
@@ -57,7 +58,9 @@ pub(super) fn parse(any: &Any, ctx: &mut Ctx) -> Result<Arc<dyn HttpFilterConfig
         return Err(ctx.unsupported_here(any.span, what));
     };
     cache.compile(ctx)?;
-    Ok(Arc::new(ChainConfig))
+    Ok(Arc::new(ChainConfig {
+        saves_address: message.save_upstream_address,
+    }))
 }
 
 pub(super) fn parse_per_route(any: &Any, ctx: &mut Ctx) -> Result<RouteFilterConfig, Refused> {

@@ -1,28 +1,36 @@
 //! What the dynamic forward proxy filter does to a stream.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 use nuncio_contract::forward_proxy::LookUp;
 use nuncio_contract::headers::{HeaderMap, Known};
 use nuncio_contract::http_filter::{
-    FilterContext, FilterWorkerContext, HeadersStatus, HttpFilter, HttpFilterConfig,
+    Applied, FilterContext, FilterWorkerContext, HeadersStatus, HttpFilter, HttpFilterConfig,
     HttpFilterFactory, Interest, Resume,
 };
 use nuncio_contract::local_reply::LocalReply;
-use nuncio_contract::stream_info::ResponseFlags;
+use nuncio_contract::stream_info::{Address, ResponseFlags};
 
 use super::config::HostRewrite;
 
+/// Where the address is left, for RBAC's `upstream_ip_port` and others.
+const ADDRESS: &str = "envoy.stream.upstream_address";
+
 /// The chain's config: what it says of the cache is the cluster's affair.
-pub(super) struct ChainConfig;
+#[derive(Clone, Copy)]
+pub(super) struct ChainConfig {
+    /// Whether the address that was found is left for the filters behind.
+    pub(super) saves_address: bool,
+}
 
-struct Factory;
+struct Factory(ChainConfig);
 
-struct Stream;
+struct Stream(ChainConfig);
 
 impl HttpFilterConfig for ChainConfig {
     fn for_worker(&self, _context: &FilterWorkerContext<'_>) -> Box<dyn HttpFilterFactory> {
-        Box::new(Factory)
+        Box::new(Factory(*self))
     }
 }
 
@@ -35,7 +43,7 @@ impl HttpFilterFactory for Factory {
     }
 
     fn create(&self) -> Box<dyn HttpFilter> {
-        Box::new(Stream)
+        Box::new(Stream(self.0))
     }
 }
 
@@ -60,21 +68,42 @@ impl HttpFilter for Stream {
         };
         let authority = context.request_headers.get(Known::Authority);
         match proxy.look_up(authority.unwrap_or_default()) {
-            LookUp::Known(Ok(_)) => HeadersStatus::Continue,
+            LookUp::Known(Ok(address)) => {
+                self.0.save(address, context);
+                HeadersStatus::Continue
+            }
             LookUp::Known(Err(why)) => HeadersStatus::Reply(no_such_host(&why)),
             LookUp::Full => {
                 let text = b"DNS cache overflow".as_slice();
                 let reply = LocalReply::new(503, text, "dns_cache_overflow");
                 HeadersStatus::Reply(Box::new(reply))
             }
-            LookUp::Later(resolved) => HeadersStatus::Wait(Box::pin(async move {
-                let resolved = resolved.await;
-                drop(permit);
-                match resolved {
-                    Ok(_) => Resume::Continue,
-                    Err(why) => Resume::Reply(no_such_host(&why)),
-                }
-            })),
+            LookUp::Later(resolved) => {
+                let config = self.0;
+                HeadersStatus::Wait(Box::pin(async move {
+                    let resolved = resolved.await;
+                    drop(permit);
+                    match resolved {
+                        Ok(address) if config.saves_address => {
+                            Resume::Then(Box::new(Applied(Box::new(move |context| {
+                                config.save(address, context);
+                                None
+                            }))))
+                        }
+                        Ok(_) => Resume::Continue,
+                        Err(why) => Resume::Reply(no_such_host(&why)),
+                    }
+                }))
+            }
+        }
+    }
+}
+
+impl ChainConfig {
+    fn save(self, address: SocketAddr, context: &mut FilterContext<'_>) {
+        if self.saves_address {
+            let address = Box::new(Address::Ip(address));
+            context.stream_info.filter_state_mut().set(ADDRESS, address);
         }
     }
 }
