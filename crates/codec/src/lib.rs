@@ -7,3 +7,4 @@ pub mod http1;
 pub mod http2;
 pub mod http3;
 pub mod resp;
+pub mod thrift;

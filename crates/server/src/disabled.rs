@@ -15,7 +15,7 @@ type Known = (&'static str, &'static str, &'static str);
 const CLUSTER_SPECIFIERS: &str = "envoy.router.cluster_specifier_plugin";
 
 /// The extensions that are part of the engine.
-const BUILT_IN: [Known; 10] = [
+const BUILT_IN: [Known; 11] = [
     (
         "envoy.filters.http",
         nuncio_http::config::router::NAME,
@@ -35,6 +35,11 @@ const BUILT_IN: [Known; 10] = [
         "envoy.filters.network",
         nuncio_redis::NAME,
         nuncio_redis::MESSAGE,
+    ),
+    (
+        "envoy.filters.network",
+        nuncio_thrift::NAME,
+        nuncio_thrift::MESSAGE,
     ),
     (
         "envoy.transport_sockets.upstream",

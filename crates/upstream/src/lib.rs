@@ -8,6 +8,7 @@
 #![forbid(unsafe_code)]
 
 mod body_event;
+mod calls;
 pub mod cluster;
 mod cluster_core;
 pub mod config;
@@ -52,6 +53,7 @@ pub mod weight_updates;
 mod worker;
 
 pub use body_event::BodyEvent;
+pub use calls::CallConnection;
 pub use cluster_core::{ResponseStats, RetryPermit, SessionPermit, TrySizes, TryStats};
 pub use destination::Destination;
 pub use error::{UpstreamError, UpstreamErrorKind};

@@ -16,6 +16,7 @@ use nuncio_contract::stream_info::{Address, Protocol};
 use nuncio_net::transport::{TlsInfo, Transport};
 
 use crate::body_event::BodyEvent;
+use crate::calls::CallConnection;
 use crate::error::UpstreamError;
 use crate::header_bytes::HeaderBytes;
 use crate::host::Host;
@@ -303,6 +304,14 @@ impl ReadyStream {
                 UpstreamStream::Http3(Box::new(Http3Stream::new(lease)))
             }
             Ready::Datagrams(stream) => UpstreamStream::Udp(stream),
+        }
+    }
+
+    /// The connection itself, where it carries calls of a protocol that is no HTTP.
+    pub fn into_calls(self) -> Option<CallConnection> {
+        match self.0 {
+            Ready::Connection(Granted::Own(lease)) => CallConnection::new(lease),
+            Ready::Connection(Granted::Shared(_) | Granted::Http3(_)) | Ready::Datagrams(_) => None,
         }
     }
 }

@@ -54,6 +54,18 @@ const ALLOWED: &[(&str, &[&str])] = &[
         ],
     ),
     (
+        "nuncio-thrift",
+        &[
+            "nuncio-tcp",
+            "nuncio-upstream",
+            "nuncio-net",
+            "nuncio-codec",
+            "nuncio-contract",
+            "nuncio-config",
+            "nuncio-service-messages",
+        ],
+    ),
+    (
         "nuncio-udp",
         &[
             "nuncio-upstream",
@@ -70,6 +82,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
             "nuncio-http",
             "nuncio-redis",
             "nuncio-tcp",
+            "nuncio-thrift",
             "nuncio-udp",
             "nuncio-upstream",
             "nuncio-net",

@@ -381,7 +381,7 @@ async fn filtered(
     if !metadata.is_empty() {
         *info.dynamic_metadata_mut() = metadata;
     }
-    if let (End::Http(_) | End::Filter(_) | End::Redis(_), Some(tally)) =
+    if let (End::Http(_) | End::Filter(_) | End::Redis(_) | End::Thrift(_), Some(tally)) =
         (&chain.end, &connection.tally)
     {
         client = client.counted(Rc::clone(tally));
@@ -397,6 +397,12 @@ async fn filtered(
         End::Redis(proxy) => {
             let proxy = Rc::clone(proxy);
             let mut served = std::pin::pin!(proxy.serve(filters, client, info, chain.drained(id)));
+            let info = poll_fn(|cx| worker.step(|| served.as_mut().poll(cx))).await;
+            Known::Stream(Box::new(info))
+        }
+        End::Thrift(proxy) => {
+            let proxy = Rc::clone(proxy);
+            let mut served = std::pin::pin!(proxy.serve(filters, client, info, gate.drained(id)));
             let info = poll_fn(|cx| worker.step(|| served.as_mut().poll(cx))).await;
             Known::Stream(Box::new(info))
         }

@@ -15,6 +15,7 @@ use nuncio_http::connection_manager::{ConnectionManagerConfig, StatScopes};
 use nuncio_http::route::RouteTable;
 use nuncio_redis::{CompileContext as RedisContext, RedisProxyConfig};
 use nuncio_tcp::proxy::{CompileContext as ProxyContext, TcpProxyConfig};
+use nuncio_thrift::{CompileContext as ThriftContext, ThriftProxyConfig};
 
 use super::discovered::NetworkFilterOfNow;
 use super::{CompileContext, DiscoveredNetworkFilter, DownstreamSocket, quic};
@@ -46,6 +47,8 @@ pub(crate) enum ChainEnd {
     Tcp(Arc<TcpProxyConfig>),
     /// The Redis proxy.
     Redis(Arc<RedisProxyConfig>),
+    /// The Thrift proxy.
+    Thrift(Arc<ThriftProxyConfig>),
     /// The last of its filters.
     Filter,
 }
@@ -78,7 +81,7 @@ impl CompiledChain {
     pub(crate) fn http(&self) -> Option<&HttpEnd> {
         match &self.end {
             ChainEnd::Http(http) => Some(http),
-            ChainEnd::Tcp(_) | ChainEnd::Redis(_) | ChainEnd::Filter => None,
+            ChainEnd::Tcp(_) | ChainEnd::Redis(_) | ChainEnd::Thrift(_) | ChainEnd::Filter => None,
         }
     }
 
@@ -141,6 +144,7 @@ impl CompiledChain {
             }
             Some(End::Tcp(proxy)) => ChainEnd::Tcp(Arc::new(proxy)),
             Some(End::Redis(proxy)) => ChainEnd::Redis(Arc::new(proxy)),
+            Some(End::Thrift(proxy)) => ChainEnd::Thrift(Arc::new(*proxy)),
             None => no_end(chain, &filters, context.ctx)?,
         };
         let compiled = CompiledChain {
@@ -185,6 +189,7 @@ enum End {
     Http(Box<(ConnectionManagerConfig, RouteTable)>),
     Tcp(TcpProxyConfig),
     Redis(RedisProxyConfig),
+    Thrift(Box<ThriftProxyConfig>),
 }
 
 /// An end of the engine's; none if the filter is a room's.
@@ -200,6 +205,7 @@ fn engine_end(
         }),
         nuncio_tcp::proxy::MESSAGE => tcp_proxy(listener, any, context).map(End::Tcp),
         nuncio_redis::MESSAGE => redis_proxy(any, context).map(End::Redis),
+        nuncio_thrift::MESSAGE => thrift_proxy(any, context).map(|it| End::Thrift(Box::new(it))),
         _ => return None,
     })
 }
@@ -272,6 +278,21 @@ fn redis_proxy(any: &Any, context: &mut CompileContext<'_>) -> Result<RedisProxy
             ctx: context.ctx,
             cluster_id: &mut reserve,
             stats: context.stats,
+        },
+    )
+}
+
+fn thrift_proxy(any: &Any, context: &mut CompileContext<'_>) -> Result<ThriftProxyConfig, Refused> {
+    let mut reserve = |name: &str| context.clusters.reserve(name);
+    ThriftProxyConfig::compile(
+        any,
+        &mut ThriftContext {
+            ctx: context.ctx,
+            access_loggers: context.extensions.access_loggers,
+            cluster_id: &mut reserve,
+            known_clusters: context.known_clusters,
+            stats: context.stats,
+            service_cluster: context.service_cluster,
         },
     )
 }

@@ -18,6 +18,7 @@ use nuncio_http::service::Service;
 use nuncio_http::worker::Worker;
 use nuncio_redis::RedisProxy;
 use nuncio_tcp::proxy::{Drains, TcpProxy};
+use nuncio_thrift::ThriftProxy;
 
 use super::balance::Seat;
 use super::chain::{ChainEnd, CompiledChain};
@@ -65,6 +66,8 @@ pub(super) enum End {
     Filter(nuncio_tcp::Worker),
     /// The Redis proxy.
     Redis(Rc<RedisProxy>),
+    /// The Thrift proxy.
+    Thrift(Rc<ThriftProxy>),
 }
 
 impl Gate {
@@ -116,6 +119,12 @@ impl Gate {
                     let proxy = RedisProxy::new(Arc::clone(proxy), tcp_worker(&thread.worker));
                     End::Redis(Rc::new(proxy))
                 }
+                ChainEnd::Thrift(proxy) => {
+                    let worker = tcp_worker(&thread.worker);
+                    let drains = drains(&own_drain, &thread.worker);
+                    let proxy = ThriftProxy::new(Arc::clone(proxy), worker, drains);
+                    End::Thrift(Rc::new(proxy))
+                }
                 ChainEnd::Filter => End::Filter(tcp_worker(&thread.worker)),
             };
             Rc::new(ChainOnThread {
@@ -145,7 +154,7 @@ impl Gate {
     fn managers(&self) -> impl Iterator<Item = Option<&Rc<ConnectionManager>>> {
         self.chains.iter().map(|chain| match &chain.end {
             End::Http(manager) => Some(manager),
-            End::Tcp(_) | End::Redis(_) | End::Filter(_) => None,
+            End::Tcp(_) | End::Redis(_) | End::Thrift(_) | End::Filter(_) => None,
         })
     }
 

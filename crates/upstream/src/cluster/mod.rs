@@ -25,7 +25,8 @@ pub(crate) use passthrough::metadata as passthrough_metadata;
 pub use provided::{Provided, ProvidedSettings};
 pub use settings::{
     ClusterResilience, ClusterSettings, ClusterType, DropOverload, EdsSource, HappyEyeballs,
-    HostStatuses, HttpSettings, Preconnect, RedisCredentials, TrackedStats, UpstreamHttp3,
+    HostStatuses, HttpSettings, Preconnect, RedisCredentials, ThriftOptions, TrackedStats,
+    UpstreamHttp3,
     UpstreamProtocol,
 };
 

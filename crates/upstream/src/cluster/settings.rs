@@ -6,6 +6,7 @@ use std::time::Duration;
 use nuncio_codec::http1::Http1Settings;
 use nuncio_codec::http2::Http2Settings;
 use nuncio_codec::http3::Http3Settings;
+use nuncio_codec::thrift::{Protocol, Transport};
 use nuncio_config::runtime::{RuntimeKey, RuntimeKeys};
 use nuncio_contract::config_source::ResourceSource;
 use nuncio_contract::hash_policy::HashPolicies;
@@ -149,6 +150,15 @@ pub enum UpstreamProtocol {
     AsDownstream,
 }
 
+/// What hosts speak that are asked by the Thrift proxy.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ThriftOptions {
+    /// None: what the client speaks.
+    pub transport: Option<Transport>,
+    /// The same.
+    pub protocol: Option<Protocol>,
+}
+
 /// Who asks hosts that speak Redis.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RedisCredentials {
@@ -217,6 +227,8 @@ pub struct ClusterSettings {
     pub tells_clients: bool,
     /// Who its hosts are told that asks them, where they are asked for by the Redis proxy.
     pub redis: Option<Box<RedisCredentials>>,
+    /// What its hosts speak, where they are asked by the Thrift proxy; the default is what the client speaks.
+    pub thrift: ThriftOptions,
 }
 
 /// HTTP settings of a cluster's connections.
@@ -320,6 +332,7 @@ impl ClusterSettings {
             socket_matches: None,
             tells_clients: false,
             redis: None,
+            thrift: ThriftOptions::default(),
         }
     }
 

@@ -26,6 +26,7 @@ mod redis_options;
 mod support;
 #[cfg(test)]
 mod tests;
+mod thrift_options;
 mod transport_socket;
 
 use std::sync::Arc;
@@ -62,6 +63,7 @@ use messages::{
     FirstAddressFamily, LbPolicyName,
 };
 pub use support::support;
+pub use thrift_options::{ProtocolType, TransportType};
 
 /// A cluster as configured, ready to be added to the [`ClusterManager`](crate::ClusterManager).
 #[derive(Debug)]
@@ -139,6 +141,9 @@ impl ClusterConfig {
         for (key, any) in &cluster.typed_extension_protocol_options {
             if key == redis_options::KEY {
                 settings.redis = redis_options::read(any, ctx)?;
+            }
+            if key == thrift_options::KEY {
+                settings.thrift = thrift_options::read(any, ctx)?;
             }
         }
         settings.provided = kind.provided;

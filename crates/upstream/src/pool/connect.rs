@@ -185,7 +185,7 @@ fn at_once(text: &str, address: &str) -> UpstreamError {
 /// What is offered by ALPN where the configuration names nothing.
 fn offered(carries: Carries) -> &'static [&'static [u8]] {
     match carries {
-        Carries::Http1 | Carries::Http3 | Carries::Tcp => &[],
+        Carries::Http1 | Carries::Http3 | Carries::Tcp | Carries::Calls => &[],
         Carries::Http2 => &[b"h2"],
         Carries::HttpByAlpn => &[b"h2", b"http/1.1"],
     }

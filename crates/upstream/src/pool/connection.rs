@@ -217,7 +217,7 @@ impl Life {
                 pool.core.http2().1.nghttp2_upstream_connections.inc();
             }
             Carries::Http3 => traffic.upstream_cx_http3_total.inc(),
-            Carries::Tcp | Carries::HttpByAlpn => {}
+            Carries::Tcp | Carries::Calls | Carries::HttpByAlpn => {}
         }
         traffic.upstream_cx_active.inc();
         let counters = Arc::clone(&pool.to.counters);

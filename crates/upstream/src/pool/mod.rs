@@ -107,6 +107,8 @@ pub(crate) enum Carries {
     HttpByAlpn,
     /// Bytes as they come: a connection serves one stream and no other.
     Tcp,
+    /// Calls of a protocol that is no HTTP, one after another.
+    Calls,
 }
 
 /// The pool of one worker for one host and priority.
@@ -305,7 +307,11 @@ impl HostPool {
         // Whoever carries no HTTP may hear from the host first, so that is no reason to doubt the connection.
         let first = match self.carries {
             Carries::Tcp => self.waiting.borrow_mut().pop_front(),
-            Carries::Http1 | Carries::Http2 | Carries::Http3 | Carries::HttpByAlpn => None,
+            Carries::Http1
+            | Carries::Http2
+            | Carries::Http3
+            | Carries::HttpByAlpn
+            | Carries::Calls => None,
         };
         match first {
             Some(first) => first.deliver(self.attach(connection).map(Granted::Own)),
@@ -374,7 +380,7 @@ impl HostPool {
     /// Waits until a connection that is being opened is for nobody. As in Envoy only those of bytes end then: others may
     /// serve a request to come.
     async fn has_excess(&self) {
-        if self.carries != Carries::Tcp || self.core.preconnects {
+        if !matches!(self.carries, Carries::Tcp | Carries::Calls) || self.core.preconnects {
             return std::future::pending().await;
         }
         // Looked at first: who left before this was polled told nobody.

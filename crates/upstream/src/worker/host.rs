@@ -31,6 +31,8 @@ pub struct WorkerHost {
     named: NamedPools,
     /// For streams of bytes; made when there is one.
     tcp: OnceCell<Rc<HostPool>>,
+    /// For calls of protocols that are no HTTP; made when there is one.
+    calls: OnceCell<Rc<HostPool>>,
     description: OnceCell<Rc<HostDescription>>,
     /// What counts it for outlier detection, where there is one.
     monitor: Option<Arc<HostMonitor>>,
@@ -77,6 +79,7 @@ impl WorkerHost {
             http3: OnceCell::new(),
             named: NamedPools::default(),
             tcp: OnceCell::new(),
+            calls: OnceCell::new(),
             description: OnceCell::new(),
             monitor: None,
             was_bad: Cell::new(false),
@@ -104,6 +107,7 @@ impl WorkerHost {
             http3: self.http3.clone(),
             named: self.named.clone(),
             tcp: self.tcp.clone(),
+            calls: self.calls.clone(),
             ..self.with_new_connections(host)
         }
     }
@@ -189,7 +193,7 @@ impl WorkerHost {
         match carries {
             Carries::Http2 => self.http2.get_or_init(Box::default),
             Carries::Http3 => self.http3.get_or_init(Box::default),
-            Carries::Http1 | Carries::HttpByAlpn | Carries::Tcp => &self.pools,
+            Carries::Http1 | Carries::HttpByAlpn | Carries::Tcp | Carries::Calls => &self.pools,
         }
     }
 
@@ -245,6 +249,17 @@ impl WorkerHost {
     pub fn new_tcp_stream(self: &Rc<Self>) -> Result<Acquired, UpstreamError> {
         self.tcp
             .get_or_init(|| self.new_pool(Carries::Tcp, ResourcePriority::Default, None))
+            .lend()
+            .map(Acquired::from)
+    }
+
+    /// A connection for a call of a protocol that is no HTTP, or a place in the queue for one.
+    ///
+    /// # Errors
+    /// [`Overflow`](crate::UpstreamErrorKind::Overflow) when a circuit breaker is open.
+    pub fn new_call(self: &Rc<Self>) -> Result<Acquired, UpstreamError> {
+        self.calls
+            .get_or_init(|| self.new_pool(Carries::Calls, ResourcePriority::Default, None))
             .lend()
             .map(Acquired::from)
     }
@@ -332,7 +347,7 @@ impl WorkerHost {
         self.is_left.set(true);
         self.pools
             .iter()
-            .chain([&self.tcp])
+            .chain([&self.tcp, &self.calls])
             .chain(self.http2.get().into_iter().flat_map(|pools| pools.iter()))
             .chain(self.http3.get().into_iter().flat_map(|pools| pools.iter()))
             .filter_map(OnceCell::get)

@@ -77,6 +77,7 @@ pub(super) fn table(extensions: &Extensions) -> SupportTable {
     }
     nuncio_tcp::support(&mut table);
     nuncio_redis::support(&mut table);
+    nuncio_thrift::support(&mut table);
     nuncio_udp::support(&mut table);
     crate::listener::support(&mut table);
     crate::overload::support(&mut table);

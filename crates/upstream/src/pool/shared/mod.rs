@@ -164,7 +164,7 @@ impl HostPool {
     /// How many requests find a place once the connections that are being opened are there.
     pub(super) fn connecting_places(&self) -> usize {
         let places = match self.carries {
-            Carries::Http1 | Carries::Tcp => 1,
+            Carries::Http1 | Carries::Tcp | Carries::Calls => 1,
             Carries::Http2 | Carries::Http3 | Carries::HttpByAlpn => {
                 let http = &self.core.settings().http;
                 let at_once = match (self.carries, &http.http3) {
@@ -181,7 +181,7 @@ impl HostPool {
     /// Whether requests share a connection that was opened.
     pub(super) fn is_shared(&self, connection: &Connection) -> bool {
         match self.carries {
-            Carries::Http1 | Carries::Http3 | Carries::Tcp => false,
+            Carries::Http1 | Carries::Http3 | Carries::Tcp | Carries::Calls => false,
             Carries::Http2 => true,
             Carries::HttpByAlpn => {
                 let tls = connection.transport.tls();

@@ -1,0 +1,68 @@
+//! Messages as bytes.
+
+use std::borrow::Cow;
+
+use super::walk::{Walk, first_field};
+use super::{DecodeError, Head, Protocol, Transport, head, header};
+
+/// What a reply says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ReplyKind {
+    /// What was asked for.
+    Success,
+    /// An exception that the method declares.
+    Error,
+}
+
+/// What the payload of a reply says: that of a method without a result is empty, a result is its field 0.
+pub fn reply_kind(protocol: Protocol, payload: &[u8]) -> Option<ReplyKind> {
+    Some(match first_field(protocol, payload)? {
+        None | Some(0) => ReplyKind::Success,
+        Some(_) => ReplyKind::Error,
+    })
+}
+
+/// A payload of the binary protocol, as another writes it.
+///
+/// # Errors
+/// It is none, or has what the other does not know.
+pub fn payload_as(protocol: Protocol, payload: &[u8]) -> Result<Cow<'_, [u8]>, DecodeError> {
+    if protocol != Protocol::Compact {
+        return Ok(Cow::Borrowed(payload));
+    }
+    let mut out = Vec::with_capacity(payload.len());
+    let mut walk = Walk::new(Protocol::Binary, protocol);
+    walk.go_on(payload, &mut out)?;
+    match walk.is_over() {
+        true => Ok(Cow::Owned(out)),
+        false => Err(DecodeError::new("the payload is cut short")),
+    }
+}
+
+/// A head as a protocol writes it.
+pub fn head_bytes(protocol: Protocol, of: &Head) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    head::write(protocol, of, &mut bytes);
+    bytes
+}
+
+/// Writes a message whose payload is as its protocol writes it.
+pub fn encode(
+    (transport, protocol): (Transport, Protocol),
+    of: &Head,
+    payload: &[u8],
+    out: &mut Vec<u8>,
+) {
+    let head = head_bytes(protocol, of);
+    let size = head.len() + payload.len();
+    match transport {
+        Transport::Unframed => {}
+        Transport::Framed => {
+            let size = i32::try_from(size).unwrap_or(i32::MAX);
+            out.extend_from_slice(&size.to_be_bytes());
+        }
+        Transport::Header => header::write(of, protocol, size, out),
+    }
+    out.extend_from_slice(&head);
+    out.extend_from_slice(payload);
+}

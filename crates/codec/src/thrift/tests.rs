@@ -1,0 +1,206 @@
+//! Messages in all transports and protocols, whole and in pieces.
+
+use super::walk::{MAX_DEPTH, Walk};
+use super::*;
+
+/// One of each kind of value, as the binary protocol writes them.
+fn all_values() -> Vec<u8> {
+    let mut bytes = vec![2, 0, 1, 1, 2, 0, 2, 0, 3, 0, 3, 0xff];
+    bytes.extend([4, 0, 4, 0, 1, 2, 3, 4, 5, 6, 7]);
+    bytes.extend([6, 0, 40, 0xff, 0xfe, 8, 0, 41, 0, 0, 1, 0]);
+    bytes.extend([10, 0, 42, 0x80, 0, 0, 0, 0, 0, 0, 0]);
+    bytes.extend([11, 0, 43, 0, 0, 0, 2, b'h', b'i']);
+    bytes.extend([12, 0, 44, 11, 0, 1, 0, 0, 0, 0, 0]);
+    bytes.extend([13, 0, 45, 8, 11, 0, 0, 0, 1, 0, 0, 0, 5, 0, 0, 0, 1, b'x']);
+    bytes.extend([13, 0, 46, 0, 0, 0, 0, 0, 0]);
+    bytes.extend([15, 0, 47, 2, 0, 0, 0, 2, 1, 0]);
+    bytes.extend([14, 0, 48, 12, 0, 0, 0, 16]);
+    bytes.extend([0; 16]);
+    bytes.push(0);
+    bytes
+}
+
+fn head() -> Head {
+    Head::new(b"call", MessageKind::Call, -7)
+}
+
+fn message(transport: Transport, protocol: Protocol) -> Vec<u8> {
+    let values = all_values();
+    let payload = payload_as(protocol, &values).expect("values");
+    let mut out = Vec::new();
+    encode((transport, protocol), &head(), &payload, &mut out);
+    out
+}
+
+fn all() -> impl Iterator<Item = (Transport, Protocol)> {
+    use {Protocol::*, Transport::*};
+    [Framed, Unframed, Header]
+        .into_iter()
+        .flat_map(|transport| [Binary, LaxBinary, Compact].map(|protocol| (transport, protocol)))
+        .filter(|both| *both != (Header, LaxBinary))
+}
+
+#[test]
+fn what_is_written_is_read_in_whatever_pieces_it_comes() {
+    for (transport, protocol) in all() {
+        let bytes = message(transport, protocol).repeat(2);
+        for piece in [1, 2, 3, 7, bytes.len()] {
+            let mut decoder = Decoder::new(DecoderSettings {
+                transport: Some(transport),
+                protocol: Some(protocol),
+                keeps_case: false,
+            });
+            let mut seen = Vec::new();
+            for part in bytes.chunks(piece) {
+                decoder.push(part);
+                loop {
+                    if let Some(found) = decoder.head().expect("a head") {
+                        assert_eq!(found, head());
+                    }
+                    match decoder.payload(false).expect("a payload") {
+                        Some(payload) => seen.push(payload),
+                        None => break,
+                    }
+                }
+            }
+            assert_eq!(
+                seen,
+                [all_values(), all_values()],
+                "{transport:?} {protocol:?}"
+            );
+            assert!(!decoder.is_receiving());
+        }
+    }
+}
+
+#[test]
+fn transport_and_protocol_are_found_out() {
+    for (transport, protocol) in all().filter(|(_, it)| *it != Protocol::LaxBinary) {
+        let mut decoder = Decoder::new(DecoderSettings::default());
+        decoder.push(&message(transport, protocol));
+        assert_eq!(decoder.head().expect("a head"), Some(head()));
+        let both = (decoder.transport(), decoder.protocol());
+        assert_eq!(both, (Some(transport), Some(protocol)));
+    }
+}
+
+#[test]
+fn a_payload_is_taken_unread_as_long_as_its_frame() {
+    let mut decoder = Decoder::new(DecoderSettings::default());
+    let mut bytes = Vec::new();
+    let framed = (Transport::Framed, Protocol::Binary);
+    encode(framed, &head(), b"anything", &mut bytes);
+    decoder.push(&bytes);
+    assert_eq!(decoder.head().expect("a head"), Some(head()));
+    assert!(decoder.knows_length());
+    let payload = decoder.payload(true).expect("bytes");
+    assert_eq!(payload.as_deref(), Some(&b"anything"[..]));
+}
+
+#[test]
+fn headers_come_back() {
+    let mut with = head();
+    with.flags = 5;
+    with.headers = vec![(b":a".to_vec(), b"1".to_vec()), (b"X-b".to_vec(), vec![])];
+    let mut bytes = Vec::new();
+    encode(
+        (Transport::Header, Protocol::Compact),
+        &with,
+        &[0],
+        &mut bytes,
+    );
+    let mut decoder = Decoder::new(DecoderSettings::default());
+    decoder.push(&bytes);
+    let read = decoder.head().expect("a head").expect("all of it");
+    with.headers[1].0 = b"x-b".to_vec();
+    assert_eq!(read, with);
+}
+
+#[test]
+fn what_is_wrong_is_said() {
+    let error = |bytes: &[u8]| {
+        let mut decoder = Decoder::new(DecoderSettings::default());
+        decoder.push(bytes);
+        match decoder
+            .head()
+            .map(|_| ())
+            .and_then(|()| decoder.payload(false))
+        {
+            Err(error) => error.text,
+            Ok(_) => String::new(),
+        }
+    };
+    let framed = |payload: &[u8]| {
+        let mut bytes = Vec::new();
+        let both = (Transport::Framed, Protocol::Binary);
+        encode(both, &head(), payload, &mut bytes);
+        error(&bytes)
+    };
+    let start = "unknown thrift auto transport frame start";
+    assert_eq!(
+        error(b"GET / HTTP"),
+        format!("{start} 47 45 54 20 2f 20 48 54")
+    );
+    assert_eq!(framed(&[7, 0, 1, 0]), "unknown field type 7");
+    let negative = "negative binary protocol";
+    assert_eq!(
+        framed(&[11, 0, 1, 0xff, 0xff, 0xff, 0xfe, 0]),
+        format!("{negative} string/binary length -2")
+    );
+    assert_eq!(
+        framed(&[13, 0, 1, 8, 8, 0xff, 0xff, 0xff, 0xfe, 0]),
+        format!("{negative} map size -2")
+    );
+}
+
+#[test]
+fn values_are_not_endlessly_deep() {
+    for (depth, is_allowed) in [(MAX_DEPTH - 1, true), (MAX_DEPTH, false)] {
+        let mut bytes = [12, 0, 1].repeat(depth);
+        bytes.extend(vec![0; depth + 1]);
+        let mut walk = Walk::new(Protocol::Binary, Protocol::Compact);
+        let walked = walk.go_on(&bytes, &mut Vec::new());
+        assert_eq!(walked.is_ok(), is_allowed);
+        assert_eq!(walk.is_over(), is_allowed);
+    }
+}
+
+#[test]
+fn replies_are_told_from_errors() {
+    let kind = |payload: &[u8]| reply_kind(Protocol::Binary, payload);
+    assert_eq!(kind(&[0]), Some(ReplyKind::Success));
+    assert_eq!(kind(&[8, 0, 0, 0]), Some(ReplyKind::Success));
+    assert_eq!(kind(&[12, 0, 1, 0]), Some(ReplyKind::Error));
+    assert_eq!(kind(&[]), None);
+    assert_eq!(
+        reply_kind(Protocol::Compact, &[0x15]),
+        Some(ReplyKind::Error)
+    );
+    assert_eq!(
+        reply_kind(Protocol::Compact, &[0x05, 0]),
+        Some(ReplyKind::Success)
+    );
+}
+
+#[test]
+fn an_exception_is_a_struct_of_text_and_number() {
+    let exception = AppException::new(ExceptionKind::InternalError, "no");
+    let expected = [11, 0, 1, 0, 0, 0, 2, b'n', b'o', 8, 0, 2, 0, 0, 0, 6, 0];
+    assert_eq!(exception.payload(), expected);
+}
+
+#[test]
+fn a_message_without_an_end_is_given_up() {
+    let mut decoder = Decoder::new(DecoderSettings::default());
+    let unframed = (Transport::Unframed, Protocol::Binary);
+    let mut bytes = Vec::new();
+    encode(unframed, &head(), &[], &mut bytes);
+    decoder.push(&bytes);
+    assert!(decoder.head().expect("a head").is_some());
+    let many = [3, 0, 1, 0].repeat(1 << 18);
+    let outcome = (0..64).try_for_each(|_| {
+        decoder.push(&many);
+        decoder.payload(false).map(|_| ())
+    });
+    assert_eq!(outcome, Err(DecodeError::new("the message is too large")));
+}
