@@ -64,6 +64,11 @@ fn redis_keeps_its_promises() {
 }
 
 #[test]
+fn thrift_keeps_its_promises() {
+    run("thrift", INPUTS, nuncio_fuzz::thrift);
+}
+
+#[test]
 fn mongo_keeps_its_promises() {
     run("mongo", INPUTS, nuncio_fuzz::mongo);
 }

@@ -6,10 +6,11 @@ use std::task::{Context, Poll};
 
 use nuncio_codec::thrift::{
     AppException, DecodeError, ExceptionKind, Head, MessageKind, Protocol, ReplyKind, Transport,
+    values_of,
 };
 use nuncio_contract::services::LocalFuture;
-use nuncio_contract::stream_info::StreamInfo;
 use nuncio_contract::stream_info::metadata::{Struct, Value};
+use nuncio_contract::stream_info::{ResponseFlags, StreamInfo};
 use nuncio_upstream::{PickContext, UpstreamErrorKind, WorkerCluster};
 
 use crate::cluster_stats::ClusterStats;
@@ -31,6 +32,8 @@ pub(crate) struct Call<'a> {
     stage: Stage,
     /// Whether it was counted as a call that has come whole.
     is_counted: bool,
+    /// Whether a service was asked about it: Envoy shows it as one whose payload could not be taken unread then.
+    was_asked_about: bool,
 }
 
 /// What is known of a call once its head is there.
@@ -85,6 +88,7 @@ impl<'a> Call<'a> {
             told: None,
             stage: Stage::Receives,
             is_counted: false,
+            was_asked_about: false,
         }
     }
 
@@ -100,7 +104,6 @@ impl<'a> Call<'a> {
             let (transport, protocol) = spoken(&cluster, speaks);
             framed(transport) && framed(speaks.0) && protocol == strict(speaks.1)
         });
-        let wants_values = filters::want_values(&config.filters, &head.method);
         self.told = Some(Told {
             speaks,
             head,
@@ -108,7 +111,7 @@ impl<'a> Call<'a> {
             is_passable: false,
             response: None,
         });
-        config.passes_payload && can_pass && !wants_values
+        config.passes_payload && can_pass
     }
 
     fn cluster(&self, choice: &Choice) -> Option<Rc<WorkerCluster>> {
@@ -125,11 +128,22 @@ impl<'a> Call<'a> {
 
     /// It is there whole, or as far as it can be understood.
     pub(crate) fn start(&mut self, payload: Payload) {
-        if let (Payload::Values(values), Some(told)) = (&payload, &self.told) {
-            let filters = &self.proxy.config.filters;
-            filters::see_values(filters, &told.head.method, values, &mut self.info);
-        }
+        self.show_values(&payload);
         self.filter(0, payload);
+    }
+
+    /// Shows the filters what a call holds. As in Envoy only that of calls whose payloads go on unread.
+    fn show_values(&mut self, payload: &Payload) {
+        let filters = &self.proxy.config.filters;
+        let (Payload::Unread(bytes), Some(told)) = (payload, &self.told) else {
+            return;
+        };
+        if !filters::want_values(filters, &told.head.method) {
+            return;
+        }
+        // What cannot be read has no fields.
+        let values = values_of(told.speaks.1, bytes).unwrap_or_else(|| vec![0]);
+        filters::see_values(filters, &told.head.method, &values, &mut self.info);
     }
 
     /// Goes through the filters from here on, and to its host.
@@ -206,7 +220,11 @@ impl<'a> Call<'a> {
             failed();
             return Err(internal(format!("maintenance mode for cluster '{name}'")));
         }
-        let host = cluster.choose_host(&self.wishes(choice));
+        let metadata = self.wanted_metadata(choice);
+        let host = cluster.choose_host(&PickContext {
+            metadata_match: metadata.as_ref(),
+            ..PickContext::default()
+        });
         let Ok(host) = host else {
             stats.no_healthy_upstream.inc();
             failed();
@@ -228,19 +246,27 @@ impl<'a> Call<'a> {
         };
         let framed = |it| matches!(it, Transport::Framed | Transport::Header);
         if let Some(told) = &mut self.told {
-            told.is_passable =
-                framed(speaks.0) && framed(told.speaks.0) && speaks.1 == strict(told.speaks.1);
+            told.is_passable = !self.was_asked_about
+                && framed(speaks.0)
+                && framed(told.speaks.0)
+                && speaks.1 == strict(told.speaks.1);
             told.head = head;
         }
         Ok(asked)
     }
 
-    /// By what a host is picked; what filters left under `envoy.lb` is not looked at, as in Envoy.
-    fn wishes(&self, choice: &Choice) -> PickContext<'_> {
-        PickContext {
-            metadata_match: self.proxy.config.routes.metadata(choice),
-            ..PickContext::default()
+    /// What the host has to have: what the route says, and what filters say, which wins.
+    fn wanted_metadata(&self, choice: &Choice) -> Option<Struct> {
+        let own = self.proxy.config.routes.metadata(choice);
+        let left = self.info.dynamic_metadata();
+        let Some(left) = left.and_then(|metadata| metadata.namespace("envoy.lb")) else {
+            return own.cloned();
+        };
+        let mut merged = own.cloned().unwrap_or_default();
+        for (name, value) in left.fields() {
+            merged.insert(name, value.clone());
         }
+        Some(merged)
     }
 
     /// The head without its service, where the route wants that.
@@ -320,6 +346,7 @@ impl<'a> Call<'a> {
                         };
                         return Poll::Pending;
                     };
+                    self.was_asked_about = true;
                     match self.judge(filter, verdict) {
                         None => self.filter(filter + 1, payload),
                         Some(exception) => {
@@ -353,7 +380,7 @@ impl<'a> Call<'a> {
     }
 
     /// The exception of a call that may not go, by the verdict on it.
-    fn judge(&self, filter: usize, verdict: Verdict) -> Option<AppException> {
+    fn judge(&mut self, filter: usize, verdict: Verdict) -> Option<AppException> {
         let limit = match self.proxy.config.filters.get(filter) {
             Some(Filter::RateLimit(limit)) => limit,
             _ => return None,
@@ -373,12 +400,14 @@ impl<'a> Call<'a> {
             Verdict::OverLimit => {
                 count("over_limit");
                 if limit.is_enforced(services) {
+                    self.info.response_flags |= ResponseFlags::RATE_LIMITED;
                     return exception("over limit");
                 }
             }
             Verdict::Error => {
                 count("error");
                 if limit.denies_on_error {
+                    self.info.response_flags |= ResponseFlags::RATE_LIMIT_SERVICE_ERROR;
                     return exception("limiter error");
                 }
                 count("failure_mode_allowed");
@@ -454,7 +483,11 @@ impl<'a> Call<'a> {
         let protocol = |error: DecodeError| AppException::new(error.kind, error.text);
         match failure {
             Failure::Nowhere(exception) => self.refused(&exception, closes, broken),
-            Failure::Refused(exception) => self.refused(&exception, false, broken),
+            Failure::Refused(exception) => {
+                // It counts as none that has come whole, as in Envoy.
+                self.is_counted = true;
+                self.refused(&exception, false, broken)
+            }
             Failure::Connection { kind, is_started } => {
                 lost(kind);
                 if is_started && let Some(cluster) = &cluster {
@@ -523,7 +556,9 @@ impl<'a> Call<'a> {
             return done;
         }
         let Some(error) = broken else {
-            self.count_request();
+            if !self.is_counted {
+                self.count_request();
+            }
             return done;
         };
         let second = self.reply(&AppException::new(error.kind, error.text), true, true, true);

@@ -3,31 +3,15 @@
 use std::sync::Arc;
 
 use nuncio_codec::thrift::DecoderSettings;
-use nuncio_config::typed::{Any, Ctx, Refused};
-use nuncio_contract::access_log::{self, AccessLogConfig, AccessLogRooms};
-use nuncio_contract::stats::{Scope, StatsStore};
-use nuncio_upstream::ClusterId;
+use nuncio_config::typed::{Any, Refused};
+use nuncio_contract::access_log::{self, AccessLogConfig};
+use nuncio_contract::stats::Scope;
 
+use crate::context::CompileContext;
 use crate::filters::{self, Filter};
 use crate::messages::ThriftProxyMessage;
 use crate::routes::Routes;
 use crate::stats::ProxyStats;
-
-/// What the compilation takes from the server.
-pub struct CompileContext<'a> {
-    /// Where errors go.
-    pub ctx: &'a mut Ctx,
-    /// The kinds of access logs.
-    pub access_loggers: AccessLogRooms,
-    /// Gives the number of a cluster.
-    pub cluster_id: &'a mut dyn FnMut(&str) -> ClusterId,
-    /// Whether a cluster will be there once the configuration runs.
-    pub known_clusters: &'a dyn Fn(&str) -> bool,
-    /// The stats.
-    pub stats: &'a StatsStore,
-    /// `node.cluster`.
-    pub service_cluster: &'a str,
-}
 
 /// The compiled config.
 pub struct ThriftProxyConfig {

@@ -19,6 +19,7 @@
 mod call;
 mod cluster_stats;
 mod config;
+mod context;
 mod exchange;
 mod filters;
 mod messages;
@@ -31,7 +32,8 @@ mod stats;
 
 use nuncio_config::typed::{FromValue, SupportTable};
 
-pub use config::{CompileContext, ThriftProxyConfig};
+pub use config::ThriftProxyConfig;
+pub use context::CompileContext;
 pub use proxy::ThriftProxy;
 
 /// Envoy's name of the filter.

@@ -9,7 +9,7 @@ use nuncio_contract::rate_limit::RateLimitPolicy;
 use nuncio_contract::stream_info::metadata::Struct;
 use nuncio_upstream::ClusterId;
 
-use crate::config::CompileContext;
+use crate::context::CompileContext;
 use crate::messages::{
     ClusterSpecifier, MatchSpecifier, RouteConfiguration, RouteMatch, RouteMessage,
 };

@@ -39,8 +39,16 @@ pub fn payload_as(protocol: Protocol, payload: &[u8]) -> Result<Cow<'_, [u8]>, D
     }
 }
 
+/// A payload of another protocol, as the binary one writes it; none if it is no whole one.
+pub fn values_of(protocol: Protocol, payload: &[u8]) -> Option<Vec<u8>> {
+    let mut out = Vec::with_capacity(payload.len());
+    let mut walk = Walk::new(protocol, Protocol::Binary);
+    walk.go_on(payload, &mut out).ok()?;
+    walk.is_over().then_some(out)
+}
+
 /// A head as a protocol writes it.
-pub fn head_bytes(protocol: Protocol, of: &Head) -> Vec<u8> {
+fn head_bytes(protocol: Protocol, of: &Head) -> Vec<u8> {
     let mut bytes = Vec::new();
     head::write(protocol, of, &mut bytes);
     bytes

@@ -38,8 +38,8 @@ fn field(mut bytes: &[u8], id: i16) -> Option<(u8, &[u8])> {
 
 fn text(kind: u8, input: &mut Input<'_>) -> Option<Vec<u8>> {
     let text = match kind {
-        kind::BOOL => (input.byte()? != 0).to_string(),
-        kind::BYTE => input.byte()?.cast_signed().to_string(),
+        kind::BOOL => u8::from(input.byte()? != 0).to_string(),
+        kind::BYTE => input.byte()?.to_string(),
         kind::I16 => input.i16()?.to_string(),
         kind::I32 => input.i32()?.to_string(),
         kind::I64 => i64::from_be_bytes(input.array()?).to_string(),

@@ -7,6 +7,8 @@ use super::{DecodeError, ExceptionKind, MAX_FRAME_BYTES, Protocol, Read};
 
 /// What the size of a frame, the magic, flags, number and the size of the headers take.
 const START_BYTES: usize = 14;
+/// The most bytes that their size can tell.
+const MAX_HEADER_BYTES: usize = 0x7fff * 4;
 /// The kind of information that are names and values.
 const KEY_VALUE: i32 = 1;
 
@@ -146,6 +148,23 @@ impl Before {
 
 /// Writes what stands before a message of so many bytes.
 pub(super) fn write(head: &Head, protocol: Protocol, message_bytes: usize, out: &mut Vec<u8>) {
+    let mut headers = headers_of(head, protocol);
+    if headers.len() > MAX_HEADER_BYTES {
+        // The other side would not understand them.
+        headers = headers_of(&Head::new(b"", head.kind, 0), protocol);
+    }
+    let words = u16::try_from(headers.len() / 4).unwrap_or(u16::MAX);
+    let size = START_BYTES - 4 + headers.len() + message_bytes;
+    out.extend_from_slice(&i32::try_from(size).unwrap_or(i32::MAX).to_be_bytes());
+    out.extend_from_slice(&HEADER_MAGIC.to_be_bytes());
+    out.extend_from_slice(&head.flags.to_be_bytes());
+    out.extend_from_slice(&head.sequence_id.to_be_bytes());
+    out.extend_from_slice(&words.to_be_bytes());
+    out.extend_from_slice(&headers);
+}
+
+/// The protocol, the names and the values, and what fills the last word.
+fn headers_of(head: &Head, protocol: Protocol) -> Vec<u8> {
     let mut headers = vec![if protocol == Protocol::Compact { 2 } else { 0 }, 0];
     if !head.headers.is_empty() {
         headers.push(1);
@@ -159,14 +178,7 @@ pub(super) fn write(head: &Head, protocol: Protocol, message_bytes: usize, out: 
     }
     // One byte of padding at least, as in Envoy.
     headers.resize((headers.len() + 1).next_multiple_of(4), 0);
-    let words = u16::try_from(headers.len() / 4).unwrap_or(u16::MAX);
-    let size = START_BYTES - 4 + headers.len() + message_bytes;
-    out.extend_from_slice(&i32::try_from(size).unwrap_or(i32::MAX).to_be_bytes());
-    out.extend_from_slice(&HEADER_MAGIC.to_be_bytes());
-    out.extend_from_slice(&head.flags.to_be_bytes());
-    out.extend_from_slice(&head.sequence_id.to_be_bytes());
-    out.extend_from_slice(&words.to_be_bytes());
-    out.extend_from_slice(&headers);
+    headers
 }
 
 fn write_length(length: usize, out: &mut Vec<u8>) {

@@ -24,7 +24,7 @@ mod values;
 pub mod walk;
 
 pub use decoder::{Decoder, DecoderSettings};
-pub use encode::{ReplyKind, encode, head_bytes, payload_as, reply_kind};
+pub use encode::{ReplyKind, encode, payload_as, reply_kind, values_of};
 pub use exception::{AppException, ExceptionKind};
 pub use find::find_field;
 pub use head::{Head, MessageKind};

@@ -204,3 +204,28 @@ fn a_message_without_an_end_is_given_up() {
     });
     assert_eq!(outcome, Err(DecodeError::new("the message is too large")));
 }
+
+#[test]
+fn fields_are_found_by_their_numbers() {
+    let values = all_values();
+    let found = |path: &[i16]| {
+        find_field(&values, path).map(|text| String::from_utf8_lossy(&text).into_owned())
+    };
+    for (path, expected) in [
+        (&[1][..], Some("1")),
+        (&[2], Some("0")),
+        (&[3], Some("255")),
+        (&[40], Some("-2")),
+        (&[41], Some("256")),
+        (&[42], Some("-9223372036854775808")),
+        (&[43], Some("hi")),
+        (&[44, 1], Some("")),
+        (&[44], None),
+        (&[45], None),
+        (&[43, 1], None),
+        (&[99], None),
+        (&[], None),
+    ] {
+        assert_eq!(found(path).as_deref(), expected, "{path:?}");
+    }
+}

@@ -1,6 +1,8 @@
 //! `envoy.filters.thrift.payload_to_metadata`: fields of calls become metadata, for balancers and logs.
 //!
-//! A field is found by the numbers of those that it is in. Texts and numbers are values; what holds others is none.
+//! A field is found by the numbers of those that it is in. Texts and numbers are values; what holds others is none. As in
+//! Envoy the filter sees only calls whose payloads go on unread: those of a proxy with `payload_passthrough`, where client
+//! and host speak the same.
 
 use nuncio_codec::thrift::find_field;
 use nuncio_config::typed::{Any, Ctx, FromValue, Refused, SupportTable};
