@@ -6,7 +6,7 @@ use super::aggregate::AggregateCluster;
 use super::composite::CompositeCluster;
 use super::forward_proxy::ForwardProxyCluster;
 use super::header_case::PreserveCase;
-use super::health_check::messages::{EventFileSink, RedisHealthCheck};
+use super::health_check::messages::{EventFileSink, RedisHealthCheck, ThriftHealthCheck};
 use super::http_options::HttpProtocolOptions;
 use super::load_balancing;
 use super::messages::{Cluster, DnsCluster, RawBuffer};
@@ -27,6 +27,7 @@ pub fn support(table: &mut SupportTable) {
     load_balancing::support(table);
     EventFileSink::support(table);
     RedisHealthCheck::support(table);
+    ThriftHealthCheck::support(table);
     RawBuffer::support(table);
     ProxyProtocolSocket::support(table);
     InternalUpstream::support(table);

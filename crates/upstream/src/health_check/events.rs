@@ -24,6 +24,7 @@ pub(crate) fn line(
         Probe::Tcp(_) => "TCP",
         Probe::Grpc(_) => "GRPC",
         Probe::Redis(_) => "REDIS",
+        Probe::Thrift(_) => "THRIFT",
     };
     let parts = parts(event);
     let place = &host.locality;

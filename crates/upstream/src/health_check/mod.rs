@@ -20,5 +20,7 @@ mod timing;
 
 pub use payload::{Segments, from_hex};
 pub use session::{AlwaysLog, Thresholds};
-pub use settings::{ActiveChecks, Check, GrpcProbe, HttpProbe, Probe, RedisProbe, TcpProbe};
+pub use settings::{
+    ActiveChecks, Check, GrpcProbe, HttpProbe, Probe, RedisProbe, TcpProbe, ThriftProbe,
+};
 pub use timing::Timing;

@@ -5,6 +5,7 @@
 use std::ops::Range;
 use std::sync::{Arc, OnceLock};
 
+use nuncio_codec::thrift::{Protocol, Transport};
 use nuncio_config::runtime::RuntimeKey;
 use nuncio_config::typed::Spanned;
 use nuncio_contract::access_log::LineLog;
@@ -67,6 +68,8 @@ pub enum Probe {
     Grpc(Box<GrpcProbe>),
     /// A command of Redis.
     Redis(RedisProbe),
+    /// A call of Thrift.
+    Thrift(ThriftProbe),
 }
 
 /// A request that a healthy host answers.
@@ -114,6 +117,17 @@ pub struct TcpProbe {
 pub struct RedisProbe {
     /// The key that must not be there; without one it is a PING.
     pub key: Option<Box<[u8]>>,
+}
+
+/// A call that a healthy host of Thrift answers.
+#[derive(Debug)]
+pub struct ThriftProbe {
+    /// Its method.
+    pub method: Box<[u8]>,
+    /// What is spoken.
+    pub transport: Transport,
+    /// The same.
+    pub protocol: Protocol,
 }
 
 /// A call that a healthy host answers.

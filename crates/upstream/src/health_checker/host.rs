@@ -12,6 +12,7 @@ use super::gauges::Gauges;
 use super::redis::RedisProber;
 use super::requests::RequestProber;
 use super::tcp::TcpProber;
+use super::thrift::ThriftProber;
 use crate::cluster::HealthFlags;
 use crate::health_check::events;
 use crate::health_check::session::{Event, Failure, Outcome, Session, Step, Transition};
@@ -41,6 +42,7 @@ enum Prober {
     Requests(Box<RequestProber>),
     Tcp(Box<TcpProber>),
     Redis(Box<RedisProber>),
+    Thrift(Box<ThriftProber>),
 }
 
 impl CheckedHost {
@@ -108,6 +110,11 @@ impl CheckedHost {
                 run.check.reuses_connection,
             ))),
             Probe::Redis(_) => Prober::Redis(Box::new(RedisProber::new(
+                &run.dialer,
+                &self.flags,
+                run.check.reuses_connection,
+            ))),
+            Probe::Thrift(_) => Prober::Thrift(Box::new(ThriftProber::new(
                 &run.dialer,
                 &self.flags,
                 run.check.reuses_connection,
@@ -246,7 +253,10 @@ impl Prober {
             (Self::Requests(prober), Probe::Grpc(grpc)) => prober.check_grpc(grpc).await,
             (Self::Tcp(prober), Probe::Tcp(tcp)) => prober.check(tcp).await,
             (Self::Redis(prober), Probe::Redis(redis)) => prober.check(redis).await,
-            (Self::Requests(_) | Self::Tcp(_) | Self::Redis(_), _) => std::future::pending().await,
+            (Self::Thrift(prober), Probe::Thrift(thrift)) => prober.check(thrift).await,
+            (Self::Requests(_) | Self::Tcp(_) | Self::Redis(_) | Self::Thrift(_), _) => {
+                std::future::pending().await
+            }
         }
     }
 
@@ -256,6 +266,7 @@ impl Prober {
             (Self::Tcp(prober), Probe::Tcp(tcp)) => prober.between(tcp).await,
             (Self::Requests(prober), _) => prober.between().await,
             (Self::Redis(prober), _) => prober.between().await,
+            (Self::Thrift(prober), _) => prober.between().await,
             (Self::Tcp(_), _) => std::future::pending().await,
         }
     }
@@ -264,6 +275,7 @@ impl Prober {
         match self {
             Self::Tcp(prober) => prober.close(),
             Self::Redis(prober) => prober.give_up(),
+            Self::Thrift(prober) => prober.give_up(),
             Self::Requests(prober) => prober.give_up(matches!(probe, Probe::Grpc(_))),
         }
     }

@@ -9,6 +9,8 @@ use nuncio_config::{enumeration, message, one_of};
 use nuncio_contract::header_mutation::HeaderValueOption;
 use nuncio_contract::matching::{Int64Range, StringMatcher};
 
+use crate::config::thrift_options::{ProtocolType, TransportType};
+
 message! {
     /// How hosts are checked.
     pub(crate) struct HealthCheck: "envoy.config.core.v3.HealthCheck" {
@@ -60,6 +62,15 @@ one_of! {
     /// Its config.
     pub(crate) enum CustomConfig {
         typed_config => Typed(Any),
+    }
+}
+
+message! {
+    /// A call of Thrift.
+    pub(crate) struct ThriftHealthCheck: "envoy.extensions.health_checkers.thrift.v3.Thrift" {
+        pub(crate) method_name: String,
+        pub(crate) transport: TransportType,
+        pub(crate) protocol: ProtocolType,
     }
 }
 

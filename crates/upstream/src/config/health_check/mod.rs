@@ -1,6 +1,6 @@
 //! `HealthCheck`: how a cluster's hosts are checked.
 //!
-//! Of checks that are extensions there is Redis. Refused: HTTP/3, other extensions, and the service that is told of
+//! Of checks that are extensions there are Redis and Thrift. Refused: HTTP/3, other extensions, and the service that is told of
 //! events.
 
 pub(super) mod messages;
@@ -20,18 +20,19 @@ use super::messages::Cluster;
 use crate::cluster::UpstreamProtocol;
 use crate::health_check::{
     ActiveChecks, AlwaysLog, Check, GrpcProbe, HttpProbe, Probe, RedisProbe, Segments, TcpProbe,
-    Thresholds, Timing, from_hex,
+    Thresholds, ThriftProbe, Timing, from_hex,
 };
 use crate::proxy_protocol::ProxyVersion;
 use messages::{
     CodecClientType, CustomConfig, CustomHealthCheck, EventFileSink, GrpcHealthCheck, HealthCheck,
     HealthChecker, HttpHealthCheck, Payload, PayloadKind, ProxyProtocolVersion, RedisHealthCheck,
-    RequestMethod, TcpHealthCheck,
+    RequestMethod, TcpHealthCheck, ThriftHealthCheck,
 };
 
 const FILE_SINK: &str =
     "envoy.extensions.health_check.event_sinks.file.v3.HealthCheckEventFileSink";
 const REDIS: &str = "envoy.extensions.health_checkers.redis.v3.Redis";
+const THRIFT: &str = "envoy.extensions.health_checkers.thrift.v3.Thrift";
 /// How much of a response's body is looked at.
 const DEFAULT_RESPONSE_BUFFER_BYTES: u64 = 1024;
 /// The most that is kept of it where the configuration has no limit.
@@ -289,6 +290,22 @@ impl CustomHealthCheck {
                 let key = Some(redis.key).filter(|key| !key.is_empty());
                 Ok(Probe::Redis(RedisProbe {
                     key: key.map(|key| key.into_bytes().into()),
+                }))
+            }
+            Some((THRIFT, any)) => {
+                let thrift: ThriftHealthCheck = any.decode(ctx)?;
+                let (Some(transport), Some(protocol)) =
+                    (thrift.transport.known(), thrift.protocol.known())
+                else {
+                    let text =
+                        "Unsupported transport or protocol in thrift health check configuration";
+                    ctx.error(any.span, text);
+                    return Err(Refused);
+                };
+                Ok(Probe::Thrift(ThriftProbe {
+                    method: thrift.method_name.into_bytes().into(),
+                    transport,
+                    protocol,
                 }))
             }
             other => {
