@@ -18,7 +18,7 @@ use nuncio_http::service::Service;
 use nuncio_http::worker::Worker;
 use nuncio_redis::RedisProxy;
 use nuncio_tcp::proxy::{Drains, TcpProxy};
-use nuncio_thrift::ThriftProxy;
+use nuncio_thrift::{ThriftProxy, ThriftProxyConfig};
 
 use super::balance::Seat;
 use super::chain::{ChainEnd, CompiledChain};
@@ -120,10 +120,7 @@ impl Gate {
                     End::Redis(Rc::new(proxy))
                 }
                 ChainEnd::Thrift(proxy) => {
-                    let worker = tcp_worker(&thread.worker);
-                    let drains = drains(&own_drain, &thread.worker);
-                    let proxy = ThriftProxy::new(Arc::clone(proxy), worker, drains);
-                    End::Thrift(Rc::new(proxy))
+                    End::Thrift(thrift_proxy(proxy, &own_drain, &thread.worker))
                 }
                 ChainEnd::Filter => End::Filter(tcp_worker(&thread.worker)),
             };
@@ -303,6 +300,16 @@ fn drains(drain: &Rc<Drain>, worker: &Rc<Worker>) -> Drains {
     Box::new(move || {
         (worker.fails_health_checks() && !drain.ignores_health()) || drain.closes(&*worker)
     })
+}
+
+fn thrift_proxy(
+    config: &Arc<ThriftProxyConfig>,
+    drain: &Rc<Drain>,
+    worker: &Rc<Worker>,
+) -> Rc<ThriftProxy> {
+    let drains = drains(drain, worker);
+    let proxy = ThriftProxy::new(Arc::clone(config), tcp_worker(worker), drains);
+    Rc::new(proxy)
 }
 
 fn tcp_worker(worker: &Rc<Worker>) -> nuncio_tcp::Worker {
