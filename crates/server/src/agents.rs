@@ -5,7 +5,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use nuncio_contract::services::WorkerServices;
-use tokio::task::spawn_local;
+use nuncio_net::tasks::spawn_seldom;
 
 use crate::bootstrap::{DynamicSources, Surroundings};
 use crate::hds::Delegate;
@@ -42,10 +42,10 @@ impl Agents {
     /// Has them work on tasks of the calling thread, the main one.
     pub(crate) fn begin(self) {
         if let Some(delegate) = self.delegate {
-            spawn_local(delegate.run());
+            spawn_seldom(delegate.run());
         }
         if let Some(reporter) = self.reporter {
-            spawn_local(reporter.run());
+            spawn_seldom(reporter.run());
         }
     }
 }

@@ -12,6 +12,7 @@ use nuncio_contract::stats::Scope;
 use nuncio_http::drain::DrainPolicy;
 use nuncio_http::worker::Worker;
 use nuncio_net::event_loop;
+use nuncio_net::tasks::spawn_seldom;
 use nuncio_upstream::ClusterManager;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
@@ -137,7 +138,7 @@ impl Threads {
 
 fn run(start: Start, commands: UnboundedReceiver<Command>) {
     let served = event_loop::run(Box::pin(async move {
-        drop(tokio::task::spawn_local(start.beat.clone().go_on()));
+        drop(spawn_seldom(start.beat.clone().go_on()));
         work(start, commands).await;
     }));
     if let Err(error) = served {
@@ -186,5 +187,5 @@ async fn work(start: Start, mut commands: UnboundedReceiver<Command>) {
 /// Has a thread's clusters take changed hosts over while it is at rest, too.
 pub(crate) fn follow_hosts(worker: &Rc<Worker>) {
     let worker = Rc::clone(worker);
-    tokio::task::spawn_local(async move { worker.clusters.follow_hosts().await });
+    spawn_seldom(async move { worker.clusters.follow_hosts().await });
 }

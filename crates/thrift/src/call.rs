@@ -11,6 +11,7 @@ use nuncio_codec::thrift::{
 use nuncio_contract::services::LocalFuture;
 use nuncio_contract::stream_info::metadata::{Struct, Value};
 use nuncio_contract::stream_info::{ResponseFlags, StreamInfo};
+use nuncio_net::tasks::spawn_seldom;
 use nuncio_upstream::{PickContext, UpstreamErrorKind, WorkerCluster};
 
 use crate::cluster_stats::ClusterStats;
@@ -317,7 +318,7 @@ impl<'a> Call<'a> {
                 progress: Rc::default(),
                 is_mirror: true,
             };
-            drop(tokio::task::spawn_local(async move {
+            drop(spawn_seldom(async move {
                 if let Err(Failure::Connection { kind, .. }) = ask(asked).await {
                     stats.failed(Some(kind));
                 }

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use nuncio_contract::clock::Clock;
+use nuncio_net::tasks::spawn_seldom;
 use tokio::sync::mpsc::UnboundedReceiver;
 use tokio::task::JoinHandle;
 
@@ -32,7 +33,7 @@ pub fn begin(
     let cluster = Arc::clone(cluster);
     let task = async move { run(&cluster, &*clock, seed, log.as_ref()).await };
     Some(Detection {
-        task: tokio::task::spawn_local(task),
+        task: spawn_seldom(task),
     })
 }
 

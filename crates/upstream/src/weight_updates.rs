@@ -4,6 +4,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use nuncio_contract::clock::Clock;
+use nuncio_net::tasks::spawn_seldom;
 use tokio::task::JoinHandle;
 
 use crate::cluster::ClusterShared;
@@ -32,6 +33,6 @@ pub fn begin(cluster: &Arc<ClusterShared>, clock: Rc<dyn Clock>) -> Option<Weigh
         }
     };
     Some(WeightUpdates {
-        task: tokio::task::spawn_local(task),
+        task: spawn_seldom(task),
     })
 }

@@ -13,6 +13,7 @@ use super::client_session::OneClient;
 use super::connection::Connection;
 use super::endpoint::{Admission, Endpoint, HandshakeFailure, Verdict};
 use super::settings::Settings;
+use crate::tasks::spawn_seldom;
 use crate::tls::QuicGreeting;
 
 /// A connection to be opened.
@@ -55,7 +56,7 @@ pub(super) struct Reader(AbortHandle);
 impl Reader {
     fn begin(endpoint: &Rc<Endpoint>, clock: &Rc<dyn Clock>) -> Self {
         let (endpoint, clock) = (Rc::clone(endpoint), Rc::clone(clock));
-        let task = tokio::task::spawn_local(async move {
+        let task = spawn_seldom(async move {
             let _the_connection_times_out = endpoint.read(&*clock, &Nobody).await;
         });
         Reader(task.abort_handle())

@@ -10,6 +10,7 @@ use tokio::io::Interest;
 
 use super::endpoint::Endpoint;
 use crate::datagrams::send_marked;
+use crate::tasks::spawn_seldom;
 
 /// Packets for which the socket had no room.
 pub(super) struct Kept {
@@ -69,7 +70,7 @@ impl Endpoint {
         let is_full = || Err::<(), _>(ErrorKind::WouldBlock.into());
         let _not_before_it_says_so = self.socket.try_io(Interest::WRITABLE, is_full);
         let endpoint = Rc::clone(self);
-        tokio::task::spawn_local(async move {
+        spawn_seldom(async move {
             let _or_nothing_can_be_written_ever = endpoint.socket.writable().await;
             let blocked = endpoint.blocked.take();
             let connections = endpoint.connections.borrow();

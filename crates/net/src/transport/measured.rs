@@ -17,6 +17,7 @@ use nuncio_contract::stat_group;
 use nuncio_contract::stats::{Counter, Gauge};
 
 use super::Transport;
+use crate::tasks::spawn_seldom;
 
 stat_group! {
     /// What connections of TCP had.
@@ -110,7 +111,7 @@ impl Measuring {
             own,
         });
         if let (Some(period), Some(_)) = (period, &measured.own) {
-            tokio::task::spawn_local(measure_each(period, Rc::downgrade(&measured)));
+            spawn_seldom(measure_each(period, Rc::downgrade(&measured)));
         }
         transport.measured(measured)
     }

@@ -13,6 +13,7 @@ use std::time::Instant;
 
 use nuncio_codec::resp::{Value, encode_command};
 use nuncio_contract::services::{LocalFuture, WorkerServices};
+use nuncio_net::tasks::spawn_seldom;
 use nuncio_upstream::{WorkerCluster, WorkerHost};
 use tokio::sync::oneshot;
 
@@ -73,7 +74,7 @@ impl Client {
         });
         let client = Client(shared);
         client.introduce();
-        drop(tokio::task::spawn_local(link::run(Rc::clone(&client.0))));
+        drop(spawn_seldom(link::run(Rc::clone(&client.0))));
         client
     }
 

@@ -6,8 +6,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use nuncio_contract::stats::StatsStore;
+use nuncio_net::tasks::spawn_seldom;
 use tokio::sync::oneshot;
-use tokio::task::{JoinHandle, spawn_blocking, spawn_local};
+use tokio::task::{JoinHandle, spawn_blocking};
 use tokio::time::{Instant, sleep, sleep_until};
 
 use super::child::Predecessor;
@@ -40,7 +41,7 @@ impl Follow {
         terms: Terms,
     ) -> Follow {
         let (hurry, hurried) = oneshot::channel();
-        let task = spawn_local(async move {
+        let task = spawn_seldom(async move {
             let Some(predecessor) = predecessor else {
                 own.initialized();
                 return;

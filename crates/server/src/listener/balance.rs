@@ -9,6 +9,7 @@ use std::rc::Rc;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use nuncio_contract::stream_info::Metadata;
+use nuncio_net::tasks::spawn_seldom;
 use tokio::net::TcpStream;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
@@ -119,7 +120,7 @@ pub(super) fn receive(current: &Rc<RefCell<Rc<Gate>>>) {
         return;
     };
     let current = Rc::clone(current);
-    drop(tokio::task::spawn_local(async move {
+    drop(spawn_seldom(async move {
         while let Some((stream, ends)) = received.recv().await {
             let gate = Rc::clone(&current.borrow());
             match TcpStream::from_std(stream) {

@@ -10,6 +10,7 @@ use std::sync::{self, Arc};
 
 use nuncio_contract::clock::Clock;
 use nuncio_http::worker::Worker;
+use nuncio_net::tasks::spawn_seldom;
 
 use super::gate::Gate;
 use super::listener_id::ListenerId;
@@ -58,7 +59,7 @@ impl Formers {
         // Those that have no chain yet, or shake hands, wait no longer than others.
         let over = old.begin_own_drain(self.worker.now());
         let gate = Rc::downgrade(old);
-        tokio::task::spawn_local(async move {
+        spawn_seldom(async move {
             tokio::time::sleep_until(over.into()).await;
             if let Some(gate) = gate.upgrade() {
                 gate.end_own_drain();
@@ -72,7 +73,7 @@ impl Formers {
         self.remember(id, gate, Arc::default());
         let over = gate.begin_drain(self.worker.now());
         let gate = Rc::downgrade(gate);
-        tokio::task::spawn_local(async move {
+        spawn_seldom(async move {
             tokio::time::sleep_until(over.into()).await;
             if let Some(gate) = gate.upgrade() {
                 gate.end_drain();
@@ -135,7 +136,7 @@ impl Formers {
                 }
             }
             let Some(over) = over else { continue };
-            tokio::task::spawn_local(async move {
+            spawn_seldom(async move {
                 tokio::time::sleep_until(over.into()).await;
                 for chain in leaving.iter().filter_map(Weak::upgrade) {
                     chain.end_drain();

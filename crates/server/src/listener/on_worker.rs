@@ -13,6 +13,7 @@ use nuncio_contract::clock::Clock;
 use nuncio_http::drain::DrainPolicy;
 use nuncio_http::worker::Worker;
 use nuncio_net::bound::BoundSocket;
+use nuncio_net::tasks::spawn_seldom;
 use tokio::sync::oneshot;
 
 use super::accept::accept;
@@ -101,7 +102,7 @@ impl WorkerListeners {
                     let gate = Rc::clone(&gate);
                     match socket {
                         BoundSocket::Datagrams(socket) => {
-                            tokio::task::spawn_local(quic::serve(gate, socket, ended));
+                            spawn_seldom(quic::serve(gate, socket, ended));
                         }
                         socket => {
                             tokio::task::spawn_local(accept(gate, socket, ended));

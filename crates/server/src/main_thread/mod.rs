@@ -18,6 +18,7 @@ use nuncio_http::service::Service;
 use nuncio_http::worker::Worker;
 use nuncio_net::bound::{BoundSocket, bind_one};
 use nuncio_net::dns::Resolvers;
+use nuncio_net::tasks::spawn_seldom;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 use tokio::task::LocalSet;
@@ -235,7 +236,7 @@ fn watch_threads(
 ) -> Result<(Watching, Vec<Beat>), String> {
     let watching = watchdogs.begin(workers, around.stats);
     let (watching, own, beats) = watching.map_err(|error| error.to_string())?;
-    tokio::task::spawn_local(own.go_on());
+    spawn_seldom(own.go_on());
     Ok((watching, beats))
 }
 
@@ -450,7 +451,7 @@ fn start_flushes(
     let sinks = StatSinks::open(&stats.sinks, around.stats, &stats.settings, worker)?;
     state.take_sinks(sinks);
     if !stats.flush_on_admin {
-        tokio::task::spawn_local(flush_stats(Rc::clone(state), stats.flush_interval));
+        spawn_seldom(flush_stats(Rc::clone(state), stats.flush_interval));
     }
     Ok(())
 }

@@ -13,6 +13,7 @@ use crate::reload::Requests;
 use crate::running::Running;
 use crate::server_state::ServerState;
 use crate::workers::Workers;
+use nuncio_net::tasks::spawn_seldom;
 
 /// The signals that the process acts on.
 pub(super) struct Signals {
@@ -86,7 +87,7 @@ impl Process<'_> {
         if drain_time.is_zero() {
             return running.listeners.borrow_mut().stop(inbound_only, &workers);
         }
-        tokio::task::spawn_local(async move {
+        spawn_seldom(async move {
             tokio::time::sleep(drain_time).await;
             running.listeners.borrow_mut().stop(inbound_only, &workers);
         });

@@ -7,7 +7,7 @@ use std::time::{Duration, SystemTime};
 
 use nuncio_config::tree::{Message, same};
 use nuncio_contract::services::LocalFuture;
-use tokio::task::spawn_local;
+use nuncio_net::tasks::spawn_seldom;
 
 use super::Running as All;
 use super::clusters::{Clusters, Running, Warming, count};
@@ -41,7 +41,7 @@ impl All {
         workers.tell(|| Some(Command::DropOutdatedClusters));
         for cold in cold {
             let (running, workers) = (Rc::clone(self), workers.clone());
-            spawn_local(async move {
+            spawn_seldom(async move {
                 cold.warmed.await;
                 let warm = (cold.name, cold.number);
                 running.clusters.borrow_mut().warm.push(warm);
@@ -57,7 +57,7 @@ impl All {
         }
         let former = FormerRoutes::new();
         let mut clusters = self.clusters.borrow_mut();
-        spawn_local(clusters.retire(&removed, former, workers, retirement));
+        spawn_seldom(clusters.retire(&removed, former, workers, retirement));
         self.names_other_files.notify_one();
     }
 }

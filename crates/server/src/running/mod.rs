@@ -25,6 +25,7 @@ use nuncio_config::tree::Message;
 use nuncio_config::typed::{Channels, DeliveredSecrets};
 use nuncio_contract::services::WorkerServices;
 use nuncio_contract::stats::StatsStore;
+use nuncio_net::tasks::spawn_seldom;
 use nuncio_upstream::ClusterManager;
 use nuncio_upstream::outlier_watch::EventLog;
 use tokio::sync::Notify;
@@ -185,7 +186,7 @@ impl Running {
             .clusters
             .borrow_mut()
             .retire(&removed, former, workers, retirement);
-        tokio::task::spawn_local(retiring);
+        spawn_seldom(retiring);
         *self.tree.borrow_mut() = tree;
         *self.lines.borrow_mut() = lines;
         self.loaded_at.set(now);

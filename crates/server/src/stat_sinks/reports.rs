@@ -9,6 +9,7 @@ use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use nuncio_contract::services::WorkerServices;
 use nuncio_contract::stat_sink::{ByteSink, Reporter};
 use nuncio_http::worker::Worker;
+use nuncio_net::tasks::spawn_seldom;
 use tokio::sync::mpsc::{UnboundedSender, unbounded_channel};
 
 /// Bytes that may wait.
@@ -26,7 +27,7 @@ impl ToReporter {
         let (reports, mut received) = unbounded_channel::<Vec<u8>>();
         let waiting_bytes = Arc::<AtomicUsize>::default();
         let (waiting, worker) = (Arc::clone(&waiting_bytes), Rc::clone(worker));
-        tokio::task::spawn_local(async move {
+        spawn_seldom(async move {
             while let Some(report) = received.recv().await {
                 waiting.fetch_sub(report.len(), Relaxed);
                 if let Some(calls) = worker.calls() {

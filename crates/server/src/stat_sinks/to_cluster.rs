@@ -18,6 +18,7 @@ use nuncio_contract::headers::{HeaderMap, MapKind};
 use nuncio_contract::stat_sink::ByteSink;
 use nuncio_contract::stats::{Counter, StatsStore};
 use nuncio_http::worker::Worker;
+use nuncio_net::tasks::spawn_seldom;
 use nuncio_upstream::{Acquired, BodyEvent, UpstreamStream};
 use tokio::sync::Notify;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
@@ -52,7 +53,7 @@ impl ToCluster {
             waiting: Arc::clone(&waiting),
             stream: None,
         };
-        tokio::task::spawn_local(carrier.run(received));
+        spawn_seldom(carrier.run(received));
         Self {
             bytes,
             waiting,

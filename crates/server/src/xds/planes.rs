@@ -7,6 +7,7 @@ use std::sync::Arc;
 use nuncio_contract::config_source::{RestSource, ServerSource};
 use nuncio_contract::services::WorkerServices;
 use nuncio_contract::stats::{Scope, StatsStore};
+use nuncio_net::tasks::spawn_seldom;
 use tokio::sync::Notify;
 
 use super::plane::{Paused, Plane, Streams, drive};
@@ -171,6 +172,6 @@ impl ControlPlanes {
         };
         let path = format!("/{service}/{way}{streamed}");
         let driving = drive(Rc::downgrade(plane), Rc::clone(&self.streams), path);
-        tokio::task::spawn_local(driving);
+        spawn_seldom(driving);
     }
 }

@@ -17,6 +17,7 @@ use nuncio_contract::calls::{CallAnswer, CallOptions, collect};
 use nuncio_contract::config_source::RestSource;
 use nuncio_contract::headers::{HeaderMap, Known};
 use nuncio_contract::services::WorkerServices;
+use nuncio_net::tasks::spawn_seldom;
 use tokio::sync::Notify;
 use tokio::task::JoinHandle;
 
@@ -100,7 +101,7 @@ impl Polling {
             inbox: RefCell::default(),
             answered: Notify::new(),
         });
-        let task = tokio::task::spawn_local(Rc::clone(&shared).ask_for_ever());
+        let task = spawn_seldom(Rc::clone(&shared).ask_for_ever());
         Polling { shared, task }
     }
 

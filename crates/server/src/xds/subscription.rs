@@ -16,6 +16,7 @@ use nuncio_contract::config_source::ResourceSource;
 use nuncio_contract::hash::xxh64;
 use nuncio_contract::stats::groups::{ClusterUpdateStats, EdsStats, SubscriptionStats};
 use nuncio_contract::stats::{Scope, TextReadout, WideGauge};
+use nuncio_net::tasks::spawn_seldom;
 
 use super::delivery::{Delivery, Failure, Verdict};
 use super::file::FileSource;
@@ -346,7 +347,7 @@ impl Subscription {
                 (text, true)
             }
         };
-        tokio::task::spawn_local(async move {
+        spawn_seldom(async move {
             tokio::time::sleep(timeout).await;
             let (Some(first), Some(counts)) = (first.upgrade(), counts.upgrade()) else {
                 return;

@@ -13,6 +13,7 @@ use nuncio_contract::stats::groups::{
 use nuncio_contract::stats::{Counter, Scope};
 use nuncio_contract::stream_info::metadata::Struct;
 use nuncio_contract::stream_info::{StreamInfo, UPSTREAM_DYNAMIC_PORT};
+use nuncio_net::tasks::spawn_seldom;
 use nuncio_net::tls::{ClientTls, Expirations};
 use nuncio_net::transport::TcpSocketStats;
 use tokio::sync::watch;
@@ -409,7 +410,7 @@ impl ClusterShared {
             Takes::Effects(after) => {
                 self.membership.count_health(&self.hosts());
                 let cluster = Arc::downgrade(self);
-                tokio::task::spawn_local(async move {
+                spawn_seldom(async move {
                     tokio::time::sleep(after).await;
                     if let Some(cluster) = cluster.upgrade() {
                         cluster.take_waiting_changes(now + after);

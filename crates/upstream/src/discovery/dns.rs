@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use nuncio_contract::stats::groups::ClusterUpdateStats;
 use nuncio_net::dns::{Answer, DnsError, Resolver, Resolvers};
+use nuncio_net::tasks::spawn_seldom;
 use tokio::sync::Notify;
 use tokio::task::{JoinHandle, JoinSet};
 
@@ -65,7 +66,7 @@ impl DnsDiscovery {
     pub fn begin(self, resolvers: &Resolvers, chance: Chance) -> Resolution {
         let warm = Rc::default();
         let resolver = resolvers.find(&self.dns.resolver);
-        let task = tokio::task::spawn_local(self.run(resolver, chance, Rc::clone(&warm)));
+        let task = spawn_seldom(self.run(resolver, chance, Rc::clone(&warm)));
         Resolution { task, warm }
     }
 

@@ -21,6 +21,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use nuncio_contract::stats::groups::ClusterUpdateStats;
+use nuncio_net::tasks::spawn_seldom;
 
 use nuncio_net::dns::Resolvers;
 
@@ -64,7 +65,7 @@ impl Discovery {
                 }
                 if let Some(Provided::OriginalDst(hosts)) = cluster.provided() {
                     let listing = requests::list(Arc::downgrade(&cluster), Arc::clone(hosts));
-                    tokio::task::spawn_local(listing);
+                    spawn_seldom(listing);
                 }
                 None
             }

@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use nuncio_contract::forward_proxy::{NameFamily, Resolved};
 use nuncio_net::dns::{Answer, DnsError, LookupFamily, Resolver, Resolvers};
+use nuncio_net::tasks::spawn_seldom;
 use tokio::sync::mpsc::UnboundedReceiver;
 use tokio::sync::oneshot;
 use tokio::task::JoinSet;
@@ -71,7 +72,7 @@ pub(crate) fn begin(
         .take();
     if let Some(told) = told {
         let resolver = resolvers.find(&cache.settings.resolver);
-        tokio::task::spawn_local(run(Arc::downgrade(cache), told, resolver));
+        spawn_seldom(run(Arc::downgrade(cache), told, resolver));
     }
 }
 

@@ -7,9 +7,10 @@ use std::sync::Arc;
 
 use nuncio_contract::services::WorkerServices;
 use nuncio_contract::stats::groups::{HealthCheckStats, HealthCheckTotals};
+use nuncio_net::tasks::spawn_seldom;
 use tokio::sync::Notify;
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
-use tokio::task::{JoinHandle, spawn_local};
+use tokio::task::JoinHandle;
 
 use super::flags::CheckFlags;
 use super::gauges::Gauges;
@@ -82,7 +83,7 @@ impl HealthChecks {
             first_results: Notify::new(),
         });
         common.follow_hosts();
-        let task = spawn_local(Rc::clone(&common).run(told));
+        let task = spawn_seldom(Rc::clone(&common).run(told));
         Some(Self { task, common })
     }
 
@@ -167,7 +168,7 @@ impl Common {
                 ),
             };
             let host = Rc::new(CheckedHost::new(self, run, flags, gauges));
-            let task = spawn_local(Rc::clone(&host).run());
+            let task = spawn_seldom(Rc::clone(&host).run());
             (host, task)
         };
         Checked {

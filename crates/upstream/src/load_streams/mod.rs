@@ -15,7 +15,8 @@ use std::time::Duration;
 use nuncio_contract::services::WorkerServices;
 use nuncio_contract::stats::groups::{ClusterTrafficStats, LoadStreamStats};
 use nuncio_contract::stream_info::Address;
-use tokio::task::{JoinHandle, spawn_local};
+use nuncio_net::tasks::spawn_seldom;
+use tokio::task::JoinHandle;
 use tokio::time::{sleep, timeout};
 
 use crate::cluster::{ClusterShared, Host};
@@ -62,7 +63,7 @@ pub fn begin(
         services,
     });
     Some(LoadStreams {
-        task: spawn_local(all.follow_hosts()),
+        task: spawn_seldom(all.follow_hosts()),
     })
 }
 
@@ -129,7 +130,7 @@ impl Calls {
     fn session(self: &Rc<Self>, host: &Arc<Host>) -> Session {
         let counted = Counted::new(&self.stats);
         let (all, host) = (Rc::clone(self), Arc::clone(host));
-        Session(spawn_local(async move {
+        Session(spawn_seldom(async move {
             all.keep_asking(&host).await;
             drop(counted);
         }))

@@ -40,6 +40,7 @@ use crate::cluster::{Host, HostCounters, Resource, ResourcePriority};
 use crate::cluster_core::{ClusterCore, Permit};
 use crate::error::{UpstreamError, UpstreamErrorKind};
 use crate::server_names::ConnectionName;
+use nuncio_net::tasks::spawn_seldom;
 
 /// The answer to a request for a connection.
 pub(crate) enum Lent {
@@ -279,8 +280,8 @@ impl HostPool {
             self.connecting.set(self.connecting.get() + 1);
             let life = Life::begin(self);
             match self.carries {
-                Carries::Http3 => tokio::task::spawn_local(http3::open(Rc::clone(self), life)),
-                _ => tokio::task::spawn_local(connection::open(Rc::clone(self), life)),
+                Carries::Http3 => spawn_seldom(http3::open(Rc::clone(self), life)),
+                _ => spawn_seldom(connection::open(Rc::clone(self), life)),
             };
             if !allowed {
                 break;
@@ -416,7 +417,7 @@ impl HostPool {
         if self.watcher.borrow().is_none() {
             // Its first poll puts the real one.
             *self.watcher.borrow_mut() = Some(Waker::noop().clone());
-            tokio::task::spawn_local(watch::watch(Rc::downgrade(self)));
+            spawn_seldom(watch::watch(Rc::downgrade(self)));
         }
     }
 }

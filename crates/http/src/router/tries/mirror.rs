@@ -17,6 +17,7 @@ use nuncio_contract::header_steps::{Of, Step};
 use nuncio_contract::headers::{HeaderMap, HeaderName, Known, MapKind};
 use nuncio_contract::services::{LocalFuture, WorkerServices};
 use nuncio_contract::stream_info::StreamInfo;
+use nuncio_net::tasks::spawn_seldom;
 use nuncio_upstream::cluster::ResourcePriority;
 use nuncio_upstream::mirror::{MirrorHost, MirrorTarget};
 use nuncio_upstream::outlier_detection::Outcome;
@@ -256,7 +257,7 @@ impl Copy {
     /// Sends it, on its own from now on.
     fn send(self) {
         self.worker.own_requests().rq_total.inc();
-        tokio::task::spawn_local(Box::pin(self.exchange()));
+        spawn_seldom(self.exchange());
     }
 
     async fn exchange(mut self) {
