@@ -4,11 +4,13 @@
 //! leave in one write.
 
 use std::borrow::Cow;
+use std::rc::Rc;
 use std::time::Instant;
 
 use nuncio_contract::buffer::Buffer;
 use nuncio_contract::headers::HeaderMap;
 use nuncio_contract::stream_info::{BytesMeter, ResponseFlags};
+use nuncio_upstream::MetadataRelay;
 
 /// One step of a request's body.
 #[derive(Debug, PartialEq, Eq)]
@@ -71,6 +73,10 @@ pub trait Downstream {
     fn write_data(&self, chunk: Buffer, end_stream: bool);
     /// Writes the trailers, which end the stream.
     fn write_trailers(&self, trailers: &HeaderMap);
+    /// The way of METADATA between client and host, if the client knows what that is.
+    fn metadata(&self) -> Option<Rc<MetadataRelay>> {
+        None
+    }
     /// Bytes of the request's body that have come in this turn and that nobody has read.
     fn unread_bytes(&self) -> usize {
         0

@@ -9,7 +9,7 @@ use std::task::{Context, Poll};
 
 use nuncio_codec::http1::{BodyFraming, ResponseHead, Version};
 use nuncio_codec::http2::{
-    ErrorCode, HeadKind, StreamId, upgrade_request_to_http2, upgrade_response_from_http2,
+    ErrorCode, HeadKind, Metadata, StreamId, upgrade_request_to_http2, upgrade_response_from_http2,
 };
 use nuncio_contract::buffer::Buffer;
 use nuncio_contract::headers::{HeaderMap, Known};
@@ -19,6 +19,7 @@ use crate::body_event::BodyEvent;
 use crate::cluster::Host;
 use crate::error::{UpstreamError, UpstreamErrorKind};
 use crate::header_bytes::HeaderBytes;
+use crate::http2_metadata::{MetadataRelay, WaitingMetadata};
 use crate::http2_shared::Http2Shared;
 use crate::pool::{Cut, Http2Connection, Mailbox, SharedLease};
 
@@ -35,6 +36,8 @@ pub struct Http2Stream {
     is_connect: bool,
     /// What it is to be upgraded to.
     upgrade: Option<Vec<u8>>,
+    /// The way of METADATA, where the stream may have some.
+    metadata: Option<Rc<MetadataRelay>>,
     wire_bytes_sent: u64,
     header_bytes_sent: u64,
     decoded_bytes_sent: u64,
@@ -62,6 +65,7 @@ impl Http2Stream {
             is_given_up: false,
             is_connect: false,
             upgrade: None,
+            metadata: None,
             wire_bytes_sent: 0,
             header_bytes_sent: 0,
             decoded_bytes_sent: 0,
@@ -87,6 +91,7 @@ impl Http2Stream {
         };
         self.lease.has_begun();
         if let Some((id, mailbox, size)) = opened {
+            self.connect_metadata(id);
             self.stream = Some((id, mailbox));
             self.count_sent(size.wire, size.wire, size.decoded);
         }
@@ -94,6 +99,44 @@ impl Http2Stream {
             true => Sending::Done,
             false => Sending::Body,
         };
+    }
+
+    /// Whether its host may send METADATA, and be sent some.
+    pub(crate) fn passes_metadata(&self) -> bool {
+        let wire = self.shared().wire.borrow();
+        wire.codec.settings().allow_metadata
+    }
+
+    /// METADATA goes to and fro by `relay`; to be called before the head is written.
+    #[cold]
+    pub(crate) fn join_metadata(&mut self, relay: Rc<MetadataRelay>) {
+        self.metadata = Some(relay);
+    }
+
+    fn connect_metadata(&self, id: StreamId) {
+        if let Some(relay) = &self.metadata {
+            let connection = Rc::downgrade(self.connection());
+            relay.connect(move |metadata| {
+                if let Some(connection) = connection.upgrade() {
+                    connection
+                        .shared
+                        .encode(|codec, out| codec.send_metadata(id, metadata, out));
+                }
+            });
+        }
+    }
+
+    fn pass_metadata(&self, metadata: &Metadata) {
+        if let Some(relay) = &self.metadata {
+            relay.send_to_client(metadata);
+        }
+    }
+
+    #[cold]
+    fn pass_metadata_before_head(&self, waiting: &mut WaitingMetadata) {
+        while let Some(metadata) = waiting.pop_before_head() {
+            self.pass_metadata(&metadata);
+        }
     }
 
     /// The stream, as long as it may be sent on.
@@ -175,6 +218,9 @@ impl Http2Stream {
         let Some((_, mailbox)) = &self.stream else {
             return Poll::Ready(Err(self.error(UpstreamErrorKind::RemoteRefusedStream, None)));
         };
+        if let Some(waiting) = &mut *mailbox.metadata.borrow_mut() {
+            self.pass_metadata_before_head(waiting);
+        }
         let next = mailbox.take_head();
         let Some(mut head) = next else {
             if let Some(cut) = mailbox.cut.get() {
@@ -226,8 +272,11 @@ impl Http2Stream {
         let Some((id, mailbox)) = self.stream.clone() else {
             return Poll::Ready(Err(self.error(UpstreamErrorKind::RemoteRefusedStream, None)));
         };
-        let more = std::mem::take(&mut *mailbox.data.borrow_mut());
-        let is_complete = mailbox.is_complete.get();
+        let (more, is_all) = match &mut *mailbox.metadata.borrow_mut() {
+            None => (std::mem::take(&mut *mailbox.data.borrow_mut()), true),
+            Some(waiting) => waiting.take_data(&mailbox.data, |it| self.pass_metadata(&it)),
+        };
+        let is_complete = is_all && mailbox.is_complete.get();
         if !more.is_empty() {
             let used = more.len();
             self.shared()

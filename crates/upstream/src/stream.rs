@@ -7,6 +7,7 @@
 
 use std::future::Future;
 use std::pin::Pin;
+use std::rc::Rc;
 use std::task::{Context, Poll};
 
 use nuncio_codec::http1::ResponseHead;
@@ -22,6 +23,7 @@ use crate::header_bytes::HeaderBytes;
 use crate::host::Host;
 use crate::http1::Http1Stream;
 use crate::http2::Http2Stream;
+use crate::http2_metadata::MetadataRelay;
 use crate::http3::Http3Stream;
 use crate::pool::{Carries, Granted, Lent, PendingLease};
 use crate::tcp::TcpStream;
@@ -87,6 +89,25 @@ impl UpstreamStream {
     #[inline]
     pub fn poll_send_off(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         each!(self, stream => stream.poll_send_off(cx))
+    }
+
+    /// Whether the host may send METADATA.
+    #[inline]
+    pub fn passes_metadata(&self) -> bool {
+        match self {
+            UpstreamStream::Http2(stream) => stream.passes_metadata(),
+            _ => false,
+        }
+    }
+
+    /// METADATA goes to and fro by `relay`, where the protocol has it; to be called before the head is written.
+    #[cold]
+    pub fn join_metadata(&mut self, relay: Rc<MetadataRelay>) {
+        match self {
+            UpstreamStream::Http2(stream) => stream.join_metadata(relay),
+            UpstreamStream::Http1(stream) => stream.refuse_metadata(&relay),
+            UpstreamStream::Http3(_) | UpstreamStream::Tcp(_) | UpstreamStream::Udp(_) => {}
+        }
     }
 
     /// Hands all that was written to the system.

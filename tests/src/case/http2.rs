@@ -229,6 +229,8 @@ pub struct FrameStep {
     pub window_update: Option<u32>,
     /// PRIORITY with these bytes.
     pub priority: Option<String>,
+    /// METADATA with these bytes; `part` if others follow.
+    pub metadata: Option<String>,
     /// A frame of this type, by name or number, with `flags` and `payload`.
     pub frame: Option<String>,
     /// Bytes (of a client's alone).
@@ -237,7 +239,7 @@ pub struct FrameStep {
     pub stream: Option<u32>,
     /// Whether the stream ends.
     pub end: Option<bool>,
-    /// HEADERS or CONTINUATION that others follow.
+    /// HEADERS, CONTINUATION or METADATA that others follow.
     #[serde(default)]
     pub part: bool,
     /// Flags of `frame`.
@@ -364,6 +366,11 @@ impl FrameStep {
         }
         if let Some(text) = &self.priority {
             return Ok(Some(Frame::new(kind::PRIORITY, 0, stream, from_text(text))));
+        }
+        if let Some(text) = &self.metadata {
+            let flags = if self.part { 0 } else { flag::END_HEADERS };
+            let frame = Frame::new(kind::METADATA, flags, stream, from_text(text));
+            return Ok(Some(frame));
         }
         if let Some(text) = &self.frame {
             let number = u8::try_from(known(&TYPES, text)?).map_err(io::Error::other)?;

@@ -17,6 +17,8 @@ pub struct Http2Counts {
     pub inbound_priority_frames_flood: u32,
     /// `http2.inbound_window_update_frames_flood`
     pub inbound_window_update_frames_flood: u32,
+    /// `http2.metadata_empty_frames`
+    pub metadata_empty_frames: u32,
     /// `http2.outbound_flood`
     pub outbound_flood: u32,
     /// `http2.outbound_control_flood`

@@ -74,6 +74,8 @@ pub enum ConnectionError {
     /// A message on this stream is malformed, and the settings do not make that an error of the stream alone. Closed
     /// without a GOAWAY.
     Messaging(StreamId, Violation),
+    /// METADATA that cannot be decoded, or too much of it. Closed without a GOAWAY.
+    Metadata(&'static str),
     /// Too many frames wait to be sent, as the peer does not read: close without writing.
     OutboundFlood,
     /// Too many control frames wait to be sent, as the peer does not read: close without writing.
@@ -93,7 +95,7 @@ impl ConnectionError {
             Self::GoAway(code, _) | Self::Silent(code, _) | Self::GoAwayBeyondEnvoy(code, _) => {
                 code
             }
-            Self::Messaging(..) => ErrorCode::PROTOCOL_ERROR,
+            Self::Messaging(..) | Self::Metadata(_) => ErrorCode::PROTOCOL_ERROR,
             _ => ErrorCode::ENHANCE_YOUR_CALM,
         }
     }
@@ -102,9 +104,10 @@ impl ConnectionError {
     pub fn message(self) -> &'static str {
         match self {
             Self::GoAway(code, "") => code.name(),
-            Self::GoAway(_, what) | Self::Silent(_, what) | Self::GoAwayBeyondEnvoy(_, what) => {
-                what
-            }
+            Self::GoAway(_, what)
+            | Self::Silent(_, what)
+            | Self::GoAwayBeyondEnvoy(_, what)
+            | Self::Metadata(what) => what,
             Self::Messaging(_, violation) => violation.what(),
             Self::OutboundFlood => "Too many frames in the outbound queue.",
             Self::OutboundControlFlood => "Too many control frames in the outbound queue.",
@@ -136,7 +139,11 @@ impl ConnectionError {
     pub const fn is_protocol_error(self) -> bool {
         matches!(
             self,
-            Self::GoAway(..) | Self::Silent(..) | Self::GoAwayBeyondEnvoy(..) | Self::Messaging(..)
+            Self::GoAway(..)
+                | Self::Silent(..)
+                | Self::GoAwayBeyondEnvoy(..)
+                | Self::Messaging(..)
+                | Self::Metadata(_)
         )
     }
 }

@@ -49,6 +49,11 @@ pub enum Event {
         /// How large they were.
         size: BlockSize,
     },
+    /// METADATA has come: `take_metadata` gives it.
+    Metadata {
+        /// The stream.
+        stream: StreamId,
+    },
     /// The peer reset a stream, which is forgotten now.
     Reset {
         /// The stream.

@@ -18,6 +18,8 @@ pub(super) mod kind {
     pub(in crate::http2) const GOAWAY: u8 = 7;
     pub(in crate::http2) const WINDOW_UPDATE: u8 = 8;
     pub(in crate::http2) const CONTINUATION: u8 = 9;
+    /// An extension.
+    pub(in crate::http2) const METADATA: u8 = 0x4d;
 }
 
 /// The flags of frames.

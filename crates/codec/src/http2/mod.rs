@@ -15,6 +15,7 @@
 //! | streams at once | 1024 | stream reset, REFUSED_STREAM |
 //! | window of a stream, of the connection | 16 MiB, 24 MiB | stream reset, GOAWAY: FLOW_CONTROL_ERROR |
 //! | PRIORITY, WINDOW_UPDATE, frames without payload | by Envoy's formulas | cut off |
+//! | METADATA on a stream, where it is allowed | 1 MiB | cut off |
 //! | frames, control frames that wait to be written | 10,000, 1000 | cut off |
 //!
 //! What we hold of a peer's: a block that is not complete (its limits hold while it is decoded), tables of HPACK, 64
@@ -29,7 +30,7 @@
 //! - a request beyond the limit of streams is refused alone also when SETTINGS were acknowledged, where Envoy ends the
 //!   connection;
 //! - white space around values is cut off, where Envoy passes it on;
-//! - METADATA is skipped like other frames that are not known;
+//! - METADATA is limited more, where it is allowed (`connection/metadata.rs`);
 //! - never indexed are `set-cookie` and `proxy-authorization` as well as `authorization` and short cookies.
 
 mod connection;
@@ -47,7 +48,7 @@ mod streams;
 mod upgrade;
 
 pub use crate::header_block::{BlockSize, HeadKind, Violation};
-pub use connection::{Connection, Role};
+pub use connection::{Connection, Metadata, Role};
 pub use counts::Http2Counts;
 pub use error::{ConnectionError, ErrorCode, StreamError};
 pub use event::{Event, Step};

@@ -20,6 +20,10 @@ pub struct Http2Settings {
     pub initial_connection_window_size: u32,
     /// Whether a request may carry `:protocol` (`allow_connect`).
     pub allow_connect: bool,
+    /// Whether METADATA is taken and sent (`allow_metadata`).
+    pub allow_metadata: bool,
+    /// Most bytes of METADATA on one stream (`max_metadata_size`).
+    pub max_metadata_bytes: usize,
     /// Most frames that wait to be written (`max_outbound_frames`).
     pub max_outbound_frames: u32,
     /// Most answers to PING and SETTINGS, and RST_STREAM, that wait to be written (`max_outbound_control_frames`).
@@ -62,6 +66,8 @@ impl Default for Http2Settings {
             initial_stream_window_size: 16 << 20,
             initial_connection_window_size: 24 << 20,
             allow_connect: false,
+            allow_metadata: false,
+            max_metadata_bytes: 1 << 20,
             max_outbound_frames: 10_000,
             max_outbound_control_frames: 1000,
             max_consecutive_inbound_frames_with_empty_payload: 1,

@@ -56,6 +56,8 @@ pub(super) struct Connection {
     /// A request whose head has begun.
     pub(super) unfinished: Unfinished,
     keepalive: Http2Keepalive,
+    /// Whether METADATA goes to and fro.
+    pub(super) allows_metadata: bool,
     /// Streams that were begun in this turn of the driver.
     pub(super) begun: Cell<u32>,
 }
@@ -88,12 +90,14 @@ impl Connection {
         let (settings, stats) = manager.http2();
         let worker = &manager.worker;
         let keepalive = Http2Keepalive::new(&settings, worker.now(), worker.random_u64());
+        let allows_metadata = settings.allow_metadata;
         let wire = Wire::new(transport, |out| Codec::server(settings, out), input);
         Connection {
             stats,
             shared: Http2Shared::new(wire),
             unfinished: Unfinished::default(),
             keepalive,
+            allows_metadata,
             begun: Cell::new(0),
             course: Course::new(manager, info, born, extra_life),
         }

@@ -1,12 +1,13 @@
 //! What has come for one stream and waits for its task.
 
 use std::cell::{Cell, RefCell};
+use std::rc::Rc;
 
 use nuncio_codec::http2::{ConnectionError, ErrorCode, StreamError, StreamId};
 use nuncio_contract::buffer::Buffer;
 use nuncio_contract::headers::HeaderMap;
 use nuncio_contract::stream_info::BytesMeter;
-use nuncio_upstream::{Http2Mailbox, Http2Task};
+use nuncio_upstream::{Http2Mailbox, Http2Task, MetadataRelay};
 
 use super::connection::End;
 use crate::multiplexed::Link;
@@ -34,6 +35,8 @@ pub(super) struct Mailbox {
     pub(super) data: RefCell<Buffer>,
     /// What of the data has come since the task had its last turn.
     pub(super) fresh_bytes: Cell<usize>,
+    /// The way of METADATA, where it is allowed.
+    pub(super) metadata: Option<Rc<MetadataRelay>>,
     pub(super) trailers: RefCell<Option<Box<HeaderMap>>>,
     /// Whether the head was all of the request.
     pub(super) is_bare: bool,
@@ -52,6 +55,7 @@ impl Mailbox {
             is_upgrade: false,
             data: RefCell::default(),
             fresh_bytes: Cell::new(0),
+            metadata: None,
             trailers: RefCell::default(),
             is_bare,
             is_complete: Cell::new(is_bare),

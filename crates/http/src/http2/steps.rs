@@ -8,6 +8,7 @@ use nuncio_codec::http2::{
 use nuncio_contract::clock::Clock;
 use nuncio_contract::headers::{HeaderMap, MapKind};
 use nuncio_contract::stream_info::{BytesMeter, Protocol};
+use nuncio_upstream::MetadataRelay;
 
 use super::connection::{Connection, Worked};
 use super::mailbox::{Cut, Mailbox};
@@ -56,6 +57,7 @@ impl Connection {
                     wire,
                 } => self.deliver(stream, data, end_stream, wire),
                 Event::Trailers { stream, size } => self.deliver_trailers(stream, size),
+                Event::Metadata { stream } => self.deliver_metadata(stream),
                 Event::Reset { stream, code } => self.reset(stream, code),
                 Event::StreamError {
                     stream,
@@ -97,6 +99,9 @@ impl Connection {
             ..BytesMeter::default()
         };
         let mut mailbox = Mailbox::new(id, end_stream, bytes);
+        if self.allows_metadata {
+            mailbox.metadata = Some(self.metadata_relay(id));
+        }
         mailbox.is_upgrade = upgrade_request_from_http2(&mut state.request);
         self.spawn(mailbox, state, Start::Request);
         if !is_counted {
@@ -204,6 +209,31 @@ impl Connection {
             .meter(|bytes| bytes.wire_bytes_received += count(wire));
         mailbox.is_complete.set(end_stream);
         mailbox.link.task.wake();
+    }
+
+    /// How METADATA gets to the client and from it.
+    #[cold]
+    fn metadata_relay(self: &Rc<Self>, id: StreamId) -> Rc<MetadataRelay> {
+        let connection = Rc::downgrade(self);
+        Rc::new(MetadataRelay::new(move |metadata| {
+            if let Some(connection) = connection.upgrade() {
+                connection
+                    .shared
+                    .encode(|codec, out| codec.send_metadata(id, metadata, out));
+            }
+        }))
+    }
+
+    #[cold]
+    fn deliver_metadata(&self, id: StreamId) {
+        let metadata = self.shared.wire.borrow_mut().codec.take_metadata();
+        let mailbox = self.shared.mailbox(id);
+        if let (Some(metadata), Some(mailbox)) = (metadata, mailbox)
+            && let Some(relay) = &mailbox.metadata
+        {
+            relay.put(mailbox.data.borrow().len(), metadata);
+            mailbox.link.task.wake();
+        }
     }
 
     fn deliver_trailers(&self, id: StreamId, size: BlockSize) {

@@ -10,6 +10,7 @@ use nuncio_codec::http2::{ConnectionError, ErrorCode, StreamError, upgrade_respo
 use nuncio_contract::buffer::Buffer;
 use nuncio_contract::headers::{HeaderMap, Known, MapKind};
 use nuncio_contract::stream_info::{BytesMeter, ResponseFlags};
+use nuncio_upstream::MetadataRelay;
 
 use super::connection::{Connection, End};
 use super::mailbox::{Cut, Mailbox};
@@ -190,8 +191,11 @@ impl Http2Stream {
         if self.mailbox.link.is_cut() {
             return Poll::Ready(Err(self.loss()));
         }
-        let data = std::mem::take(&mut *self.mailbox.data.borrow_mut());
-        let is_complete = self.mailbox.is_complete.get();
+        let (data, is_all) = match &self.mailbox.metadata {
+            None => (std::mem::take(&mut *self.mailbox.data.borrow_mut()), true),
+            Some(relay) => relay.take_data(&self.mailbox.data),
+        };
+        let is_complete = is_all && self.mailbox.is_complete.get();
         let has_trailers = self.mailbox.trailers.borrow().is_some();
         if !data.is_empty() {
             let id = self.mailbox.id;
@@ -250,6 +254,10 @@ impl Downstream for Http2Stream {
         trailers: &mut HeaderMap,
     ) -> Result<BodyEvent, DownstreamError> {
         poll_fn(|_| self.poll_read(chunk, trailers)).await
+    }
+
+    fn metadata(&self) -> Option<Rc<MetadataRelay>> {
+        self.mailbox.metadata.clone()
     }
 
     async fn gone(&self) {
@@ -414,7 +422,8 @@ fn details_of(error: ConnectionError) -> Cow<'static, str> {
         ConnectionError::GoAway(..)
         | ConnectionError::Silent(..)
         | ConnectionError::GoAwayBeyondEnvoy(..)
-        | ConnectionError::Messaging(..) => "codec_error:The_user_callback_function_failed".into(),
+        | ConnectionError::Messaging(..)
+        | ConnectionError::Metadata(_) => "codec_error:The_user_callback_function_failed".into(),
         ConnectionError::EmptyFramesFlood
         | ConnectionError::OutboundFlood
         | ConnectionError::OutboundControlFlood

@@ -15,7 +15,7 @@ use nuncio_contract::buffer::Buffer;
 use nuncio_contract::clock::Clock;
 use nuncio_contract::headers::Known;
 use nuncio_contract::stream_info::Protocol;
-use nuncio_upstream::{BodyEvent, UpstreamError, UpstreamStream, WorkerHost};
+use nuncio_upstream::{BodyEvent, MetadataRelay, UpstreamError, UpstreamStream, WorkerHost};
 
 use super::failure::reset_reason;
 use super::forward::Failure;
@@ -54,6 +54,7 @@ impl<D: Downstream> Router<'_, '_, D> {
         self.rewrite_to_hostname(forward);
         self.note_attempted();
         self.note_connection(up.borrow().stream());
+        self.join_metadata(up);
         let _however_it_ends = NotesBytes { router: self, up };
         self.with_account(Account::began);
         if self.exchange.tunnel.get().is_some() {
@@ -77,6 +78,28 @@ impl<D: Downstream> Router<'_, '_, D> {
             download.as_mut().poll(cx)
         })
         .await
+    }
+
+    /// Lets METADATA pass between the client and the host, where it is allowed.
+    #[inline]
+    pub(super) fn join_metadata(&self, up: &RefCell<Up<'_>>) {
+        let from_host = up.borrow().stream().passes_metadata();
+        let relay = match self.exchange.down.metadata() {
+            None if from_host && !D::TELLS_OF_RESETS => Some(self.refuse_metadata()),
+            relay => relay,
+        };
+        if let Some(relay) = relay {
+            up.borrow_mut().stream_mut().join_metadata(relay);
+        }
+    }
+
+    /// Counts what a host sends to a client of HTTP/1.
+    #[cold]
+    fn refuse_metadata(&self) -> Rc<MetadataRelay> {
+        let stats = Arc::clone(&self.exchange.manager.stats.http1);
+        Rc::new(MetadataRelay::new(move |_| {
+            stats.metadata_not_supported_error.inc();
+        }))
     }
 
     /// Whether the head is all that there is of the request.

@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 use std::io::{ErrorKind, Read};
 
+use super::hpack::Decoder;
 use crate::bytes::show;
 use crate::message::Stop;
 
@@ -75,6 +76,8 @@ pub mod kind {
     pub const WINDOW_UPDATE: u8 = 8;
     /// CONTINUATION.
     pub const CONTINUATION: u8 = 9;
+    /// METADATA, an extension that Envoy knows.
+    pub const METADATA: u8 = 0x4d;
 }
 
 /// Flags of frames.
@@ -191,7 +194,10 @@ impl Frame {
     /// A line that says what it is; headers and the bytes of DATA are the reader's to show.
     #[must_use]
     pub fn describe(&self) -> String {
-        let mut text = named(&TYPES, u32::from(self.kind));
+        let mut text = match self.kind {
+            kind::METADATA => "METADATA".to_owned(),
+            other => named(&TYPES, u32::from(other)),
+        };
         if self.stream != 0 {
             let _ = write!(text, " stream {}", self.stream);
         }
@@ -221,10 +227,33 @@ impl Frame {
             kind::WINDOW_UPDATE => {
                 let _ = write!(text, " {}", self.number(0));
             }
+            kind::METADATA => text.push_str(&self.describe_metadata()),
             _ => {}
         }
         if self.ends_stream() {
             text.push_str(" end");
+        }
+        text
+    }
+}
+
+impl Frame {
+    /// What is in a frame of METADATA that begins a block, or how long it is, and whether others follow.
+    #[must_use]
+    pub fn describe_metadata(&self) -> String {
+        let mut text = String::new();
+        match Decoder::default().decode(&self.payload) {
+            Some(fields) if self.payload.len() < 1000 => {
+                for (name, value) in fields {
+                    let _ = write!(text, " {}={}", show(&name), show(&value));
+                }
+            }
+            _ => {
+                let _ = write!(text, " of {} bytes", self.payload.len());
+            }
+        }
+        if !self.has(flag::END_HEADERS) {
+            text.push_str(" to be continued");
         }
         text
     }

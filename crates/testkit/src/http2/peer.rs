@@ -145,6 +145,14 @@ impl Peer {
                 }
                 stream.ended |= frame.ends_stream();
             }
+            // Shown where it stands in the body.
+            kind::METADATA => {
+                let stream = self.streams.entry(frame.stream).or_default();
+                if let Some(message) = stream.messages.last_mut() {
+                    let text = format!("[METADATA{}]", frame.describe_metadata());
+                    message.body.extend(text.as_bytes());
+                }
+            }
             kind::RST_STREAM => {
                 let stream = self.streams.entry(frame.stream).or_default();
                 stream.reset = Some(frame.number(0));

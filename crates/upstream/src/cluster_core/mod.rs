@@ -189,6 +189,11 @@ impl ClusterCore {
             .get_or_init(|| self.shared.scope().worker_group());
     }
 
+    /// The counters of HTTP/1's codec, once there has been a connection.
+    pub(crate) fn http1_stats(&self) -> Option<Arc<Http1CodecStats>> {
+        self.codec_stats.get().cloned()
+    }
+
     /// The settings of HTTP/2's codec on this worker, and the counters, which Envoy lists with the first connection
     /// that speaks it.
     pub(crate) fn http2(&self) -> (Rc<Http2Settings>, Arc<Http2CodecStats>) {

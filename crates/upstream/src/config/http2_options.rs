@@ -1,6 +1,6 @@
 //! `Http2ProtocolOptions`, of clusters and of connection managers alike.
 //!
-//! `allow_metadata` is refused: METADATA frames are not passed on. `use_oghttp2_codec` chooses between Envoy's two
+//! `use_oghttp2_codec` chooses between Envoy's two
 //! codecs, which say the same on the wire but for `disallow_obs_text`, which that one alone looks at.
 
 use std::time::Duration;
@@ -20,6 +20,8 @@ message! {
         pub(crate) initial_stream_window_size: Option<u32>,
         pub(crate) initial_connection_window_size: Option<u32>,
         pub(crate) allow_connect: bool,
+        pub(crate) allow_metadata: bool,
+        pub(crate) max_metadata_size: Option<u32>,
         pub(crate) max_outbound_frames: Option<u32>,
         pub(crate) max_outbound_control_frames: Option<u32>,
         pub(crate) max_consecutive_inbound_frames_with_empty_payload: Option<u32>,
@@ -112,6 +114,10 @@ impl Http2Options {
             }
         }
         settings.allow_connect = self.allow_connect;
+        settings.allow_metadata = self.allow_metadata;
+        if let Some(bytes) = self.max_metadata_size {
+            settings.max_metadata_bytes = usize::try_from(bytes).unwrap_or(usize::MAX);
+        }
         settings.disallow_obs_text =
             self.disallow_obs_text == Some(true) && self.use_oghttp2_codec == Some(true);
         parameters::apply(&self.custom_settings_parameters, settings);

@@ -16,6 +16,7 @@ use nuncio_net::transport::Transport;
 use crate::cluster::Host;
 use crate::error::{UpstreamError, UpstreamErrorKind};
 use crate::header_bytes::HeaderBytes;
+use crate::http2_metadata::MetadataRelay;
 use crate::pool::{Ended, Lease};
 
 /// A request alone on its connection.
@@ -72,6 +73,16 @@ enum Progress {
 }
 
 impl Http1Stream {
+    /// Counts the METADATA that there is no way to send.
+    pub(crate) fn refuse_metadata(&self, relay: &MetadataRelay) {
+        let stats = self.lease.core().http1_stats();
+        relay.connect(move |_| {
+            if let Some(stats) = &stats {
+                stats.metadata_not_supported_error.inc();
+            }
+        });
+    }
+
     #[inline]
     pub(crate) fn new(lease: Lease) -> Self {
         Self {

@@ -4,10 +4,13 @@ mod control;
 mod data;
 mod go_away;
 mod headers;
+mod metadata;
 mod send;
 mod settings;
 mod step;
 mod windows;
+
+pub use metadata::Metadata;
 
 use std::collections::VecDeque;
 use std::rc::Rc;
@@ -90,6 +93,8 @@ pub struct Connection {
     refused_block: (u32, usize),
     /// A request whose head has begun and of which nothing was told yet; 0 if there is none.
     unfinished: u32,
+    /// What has come of METADATA, if any has.
+    metadata: Option<Box<metadata::Came>>,
 }
 
 /// What a peer has to begin with.
@@ -162,6 +167,7 @@ impl Connection {
             blamed: 0,
             refused_block: (0, 0),
             unfinished: 0,
+            metadata: None,
             settings,
         }
     }
@@ -318,7 +324,8 @@ impl Connection {
             ConnectionError::GoAway(..)
             | ConnectionError::Silent(..)
             | ConnectionError::GoAwayBeyondEnvoy(..)
-            | ConnectionError::Messaging(..) => {}
+            | ConnectionError::Messaging(..)
+            | ConnectionError::Metadata(..) => {}
         }
     }
 
@@ -364,6 +371,9 @@ impl Connection {
     /// Takes a stream out of the table; what it held of the connection's window goes back.
     fn forget(&mut self, stream: u32, ended: Ended, out: &mut Vec<u8>) -> Option<Stream> {
         let stream = self.streams.remove(stream, ended)?;
+        if self.metadata.is_some() {
+            self.forget_metadata(stream.id);
+        }
         self.leave_queue(&stream);
         self.return_to_connection(stream.held, out);
         Some(stream)

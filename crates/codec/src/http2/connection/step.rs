@@ -166,6 +166,9 @@ impl Connection {
             return self.data_frame(head, input, out);
         }
         if head.kind > kind::CONTINUATION {
+            if head.kind == kind::METADATA && self.settings.allow_metadata {
+                return self.metadata_frame(head, input);
+            }
             self.reading.skip = head.len;
             return Ok(Some((HEAD_BYTES, None)));
         }

@@ -570,6 +570,7 @@ impl<'r, 'e, 'a, D: Downstream> Tries<'r, 'e, 'a, D> {
         if state.span.is_some() {
             self.router.begin_try_span(&mut state);
         }
+        self.router.join_metadata(&live.up);
         live.up.borrow_mut().write_head(&state.request, is_bare);
         let timing = &mut state.info.upstream.timing;
         timing.first_tx_byte = Some(now);

@@ -153,9 +153,11 @@ impl Http2Link {
                 }
                 (!is_orderly).then_some(Err(Broken::Connection))
             }
-            Event::WindowOpened | Event::SettingsChanged | Event::PingAck(_) | Event::NeedMore => {
-                None
-            }
+            Event::Metadata { .. }
+            | Event::WindowOpened
+            | Event::SettingsChanged
+            | Event::PingAck(_)
+            | Event::NeedMore => None,
         }
     }
 

@@ -3,10 +3,11 @@
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
 
-use nuncio_codec::http2::{ErrorCode, HeadKind, StreamError};
+use nuncio_codec::http2::{ErrorCode, HeadKind, Metadata, StreamError};
 use nuncio_contract::buffer::Buffer;
 use nuncio_contract::headers::HeaderMap;
 
+use crate::http2_metadata::WaitingMetadata;
 use crate::http2_shared::{Http2Mailbox, Http2Task};
 
 /// Why nothing more comes.
@@ -37,7 +38,11 @@ pub(crate) struct Mailbox {
     /// At most one of 1xx and the final one.
     heads: RefCell<VecDeque<Head>>,
     pub(crate) data: RefCell<Buffer>,
+    /// METADATA that has its place among the rest, if any has come.
+    pub(crate) metadata: RefCell<Option<Box<WaitingMetadata>>>,
     pub(crate) trailers: RefCell<Option<Box<HeaderMap>>>,
+    /// Whether a head was taken out.
+    is_head_taken: Cell<bool>,
     /// Whether the host has ended its side; what is here is the last.
     pub(crate) is_complete: Cell<bool>,
     pub(crate) cut: Cell<Option<Cut>>,
@@ -62,7 +67,19 @@ impl Mailbox {
 
     /// Takes the next head out.
     pub(crate) fn take_head(&self) -> Option<Head> {
-        self.heads.borrow_mut().pop_front()
+        let head = self.heads.borrow_mut().pop_front();
+        if head.is_some() {
+            self.is_head_taken.set(true);
+        }
+        head
+    }
+
+    /// Puts METADATA behind what has come.
+    pub(crate) fn put_metadata(&self, metadata: Metadata) {
+        let is_behind_head = self.is_head_taken.get() || !self.heads.borrow().is_empty();
+        let behind = is_behind_head.then(|| self.data.borrow().len());
+        let mut waiting = self.metadata.borrow_mut();
+        waiting.get_or_insert_default().put(behind, metadata);
     }
 
     /// Ends the request's hopes, and tells it.

@@ -44,6 +44,7 @@ impl Http2Connection {
                     *mailbox.trailers.borrow_mut() = Some(Box::new(trailers));
                     mailbox.is_complete.set(true);
                 }),
+                Event::Metadata { stream } => self.deliver_metadata(stream),
                 Event::Reset { stream, code } => {
                     self.deliver_with(stream, |mailbox| mailbox.cut(Cut::Reset(code)));
                 }
@@ -58,6 +59,16 @@ impl Http2Connection {
             }
             self.shared.wire.borrow_mut().advance(step.consumed);
         }
+    }
+
+    #[cold]
+    fn deliver_metadata(&self, id: StreamId) {
+        let metadata = self.shared.wire.borrow_mut().codec.take_metadata();
+        self.deliver_with(id, |mailbox| {
+            if let Some(metadata) = metadata {
+                mailbox.put_metadata(metadata);
+            }
+        });
     }
 
     fn decoded(&self, kind: MapKind) -> HeaderMap {
@@ -124,6 +135,7 @@ pub fn count(stats: &Http2CodecStats, counts: &Http2Counts) {
             &stats.inbound_window_update_frames_flood,
             counts.inbound_window_update_frames_flood,
         ),
+        (&stats.metadata_empty_frames, counts.metadata_empty_frames),
         (&stats.outbound_flood, counts.outbound_flood),
         (&stats.outbound_control_flood, counts.outbound_control_flood),
         (&stats.rx_messaging_error, counts.rx_messaging_error),
