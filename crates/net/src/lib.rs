@@ -18,5 +18,6 @@ pub mod pipe;
 pub mod quic;
 mod signature_names;
 pub mod socket_options;
+pub mod tap;
 pub mod tls;
 pub mod transport;

@@ -26,8 +26,7 @@ pub use provided::{Provided, ProvidedSettings};
 pub use settings::{
     ClusterResilience, ClusterSettings, ClusterType, DropOverload, EdsSource, HappyEyeballs,
     HostStatuses, HttpSettings, Preconnect, RedisCredentials, ThriftOptions, TrackedStats,
-    UpstreamHttp3,
-    UpstreamProtocol,
+    UpstreamHttp3, UpstreamProtocol,
 };
 
 pub use crate::load_balancing::{LbPolicy, LbSettings, PriorityLoad};
