@@ -18,6 +18,7 @@ pub mod pipe;
 pub mod quic;
 mod signature_names;
 pub mod socket_options;
+pub mod tap;
 pub mod tasks;
 pub mod tls;
 pub mod transport;

@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use nuncio_net::tap::TapSettings;
 use nuncio_net::tls::ClientTls;
 
 use crate::proxy_protocol::UpstreamProxyProtocol;
@@ -45,6 +46,8 @@ pub struct Behind {
     pub passthrough: Option<Passthrough>,
     /// That the system is asked of connections, and how often while they last.
     pub tcp_stats: Option<Option<Duration>>,
+    /// That connections are tapped.
+    pub tap: Option<Arc<TapSettings>>,
     /// The socket; none of this kind.
     pub within: TransportSocket,
 }
@@ -87,6 +90,11 @@ impl TransportSocket {
     /// That the system is asked of connections, and how often while they last.
     pub(crate) fn tcp_stats(&self) -> Option<Option<Duration>> {
         self.behind()?.tcp_stats
+    }
+
+    /// How connections are tapped, if they are.
+    pub(crate) fn tap(&self) -> Option<&Arc<TapSettings>> {
+        self.behind()?.tap.as_ref()
     }
 
     /// Whether all is there that handshakes need.

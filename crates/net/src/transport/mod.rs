@@ -25,6 +25,8 @@ pub use tls::{TlsInfo, TlsTransport};
 use tokio::net::TcpStream;
 pub use watched::{Watch, Watched};
 
+use crate::tap::Trace;
+
 /// A connected byte stream.
 pub enum Transport {
     /// TCP without TLS.
@@ -52,11 +54,11 @@ impl Transport {
     /// The same, whose bytes are counted.
     #[must_use]
     pub fn counted(self, tally: Rc<ConnectionTally>) -> Self {
-        let measured = None;
         Transport::Counted(Box::new(Counted {
             inner: self,
             tally,
-            measured,
+            measured: None,
+            tap: None,
         }))
     }
 
@@ -66,6 +68,21 @@ impl Transport {
             inner: self,
             tally: Rc::default(),
             measured: Some(measured),
+            tap: None,
+        }))
+    }
+
+    /// The same, of which a trace is written if there is one.
+    #[must_use]
+    pub fn tapped(self, trace: Option<Trace>) -> Self {
+        let Some(trace) = trace else {
+            return self;
+        };
+        Transport::Counted(Box::new(Counted {
+            inner: self,
+            tally: Rc::default(),
+            measured: None,
+            tap: Some(Box::new(trace)),
         }))
     }
 

@@ -263,7 +263,7 @@ fn open(gate: Rc<Gate>, stream: TcpStream, mut info: ConnectionInfo, inspected: 
     };
     info.filter_chain = Some(Arc::clone(&compiled.description));
     gate.opened();
-    match chain.socket.open(stream) {
+    match chain.socket.open(stream, &info) {
         Opening::Done(transport) => {
             serve_chain(gate, &chain, Client::Open(transport), (info, inspected));
         }

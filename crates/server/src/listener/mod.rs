@@ -55,6 +55,7 @@ pub(crate) type ChainRoutes = Arc<[(usize, Arc<RouteTable>)]>;
 pub(crate) fn support(table: &mut SupportTable) {
     transport_socket::StartTls::support(table);
     transport_socket::TcpStats::support(table);
+    transport_socket::Tap::support(table);
     transport_socket::QuicDownstreamTransport::support(table);
     chain_matcher::support(table);
     internal::InternalListener::support(table);

@@ -3,7 +3,7 @@
 //!
 //! `raw_buffer`, which is what a chain without a transport socket has and where there is nothing to wait for, `tls`,
 //! and `starttls`, which stays in the clear: what would have it turn to TLS is a filter of another protocol, and there
-//! is none. `tcp_stats` is around any of them. The gauges of when certificates end are those of the listener; two certificates without a name share one, as
+//! is none. `tcp_stats` and `tap` are around any of them. The gauges of when certificates end are those of the listener; two certificates without a name share one, as
 //! in Envoy, and the later one stands.
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
@@ -19,6 +19,8 @@ use nuncio_contract::stats::groups::{
     QuicSocketFactoryStats, TlsSocketFactoryStats, register_downstream_quic,
     register_downstream_tls,
 };
+use nuncio_contract::stream_info::ConnectionInfo;
+use nuncio_net::tap::{CommonExtensionConfig, Ends, SocketTapConfig, TapSettings, Tapping};
 use nuncio_net::tls::{
     ContextCertificates, DownstreamTlsContext, Expirations, ServerTls, TlsCounts,
 };
@@ -32,6 +34,7 @@ const RAW_BUFFER: &str = "envoy.extensions.transport_sockets.raw_buffer.v3.RawBu
 const START_TLS: &str = "envoy.extensions.transport_sockets.starttls.v3.StartTlsConfig";
 const QUIC: &str = "envoy.extensions.transport_sockets.quic.v3.QuicDownstreamTransport";
 const TCP_STATS: &str = "envoy.extensions.transport_sockets.tcp_stats.v3.Config";
+const TAP: &str = "envoy.extensions.transport_sockets.tap.v3.Tap";
 const TLS: &str = "envoy.extensions.transport_sockets.tls.v3.DownstreamTlsContext";
 
 message! {
@@ -47,6 +50,15 @@ message! {
     pub(crate) struct TcpStats: "envoy.extensions.transport_sockets.tcp_stats.v3.Config" {
         transport_socket: TransportSocket,
         update_period: Option<Duration>,
+    }
+}
+
+message! {
+    /// Any of them, and what connections carry is written elsewhere.
+    pub(crate) struct Tap: "envoy.extensions.transport_sockets.tap.v3.Tap" {
+        common_config: CommonExtensionConfig,
+        transport_socket: TransportSocket,
+        socket_tap_config: Option<SocketTapConfig>,
     }
 }
 
@@ -71,6 +83,8 @@ pub(crate) enum DownstreamSocket {
     Quic(Arc<ListenerTls>),
     /// One of these, and the system is asked of connections: how often while they last.
     Measured(Arc<DownstreamSocket>, Option<Duration>),
+    /// One of these, and connections are tapped.
+    Tapped(Arc<DownstreamSocket>, Arc<TapSettings>),
 }
 
 /// TLS, with what is around it.
@@ -95,6 +109,7 @@ pub(super) enum SocketOnThread {
     RawBuffer,
     Tls(Rc<TlsOnThread>),
     Measured(Box<SocketOnThread>, Measuring),
+    Tapped(Box<SocketOnThread>, Tapping),
 }
 
 /// TLS on one thread.
@@ -166,6 +181,17 @@ impl DownstreamSocket {
                 let within = Arc::new(within);
                 Ok(DownstreamSocket::Measured(within, message.update_period))
             }
+            TAP => {
+                let message: Tap = any.decode(ctx)?;
+                let (common, socket) = (&message.common_config, &message.socket_tap_config);
+                let settings = TapSettings::compile(common, socket.as_ref(), ctx)?;
+                let within = Self::of_message(&message.transport_socket, ctx)?;
+                if within.quic().is_some() {
+                    return Err(ctx.unsupported_here(any.span, "a tap around QUIC"));
+                }
+                let within = Arc::new(within);
+                Ok(DownstreamSocket::Tapped(within, Arc::new(settings)))
+            }
             other => {
                 let what = format!("the downstream transport socket `{other}`");
                 ctx.unsupported(any.span, what);
@@ -206,6 +232,10 @@ impl DownstreamSocket {
                 scope.register::<TcpSocketStats>();
                 return within.register(scope);
             }
+            DownstreamSocket::Tapped(within, tap) => {
+                tap.register(scope);
+                return within.register(scope);
+            }
         }
         if let Some(socket) = self.tls() {
             let _is_listed_once = socket.scope.set(scope.clone());
@@ -217,7 +247,9 @@ impl DownstreamSocket {
         match self {
             DownstreamSocket::RawBuffer => None,
             DownstreamSocket::Tls(socket) | DownstreamSocket::Quic(socket) => Some(socket),
-            DownstreamSocket::Measured(within, _) => within.tls(),
+            DownstreamSocket::Measured(within, _) | DownstreamSocket::Tapped(within, _) => {
+                within.tls()
+            }
         }
     }
 
@@ -226,7 +258,8 @@ impl DownstreamSocket {
         match self {
             DownstreamSocket::RawBuffer
             | DownstreamSocket::Tls(_)
-            | DownstreamSocket::Measured(..) => None,
+            | DownstreamSocket::Measured(..)
+            | DownstreamSocket::Tapped(..) => None,
             DownstreamSocket::Quic(socket) => Some(socket),
         }
     }
@@ -253,7 +286,9 @@ impl DownstreamSocket {
     /// Counts that a secret has come for it, or another one.
     pub(crate) fn count_secret(&self) {
         match (self, self.tls().and_then(|socket| socket.scope.get())) {
-            (DownstreamSocket::Measured(within, _), _) => within.count_secret(),
+            (DownstreamSocket::Measured(within, _) | DownstreamSocket::Tapped(within, _), _) => {
+                within.count_secret();
+            }
             (DownstreamSocket::Tls(_), Some(scope)) => {
                 let stats: Arc<TlsSocketFactoryStats> =
                     scope.worker_group_at("server_ssl_socket_factory.");
@@ -285,20 +320,24 @@ impl DownstreamSocket {
                 let measuring = Measuring::new(scope.worker_group(), *period);
                 SocketOnThread::Measured(Box::new(within.on_thread(scope)), measuring)
             }
+            DownstreamSocket::Tapped(within, tap) => {
+                let tapping = tap.on_thread(scope);
+                SocketOnThread::Tapped(Box::new(within.on_thread(scope)), tapping)
+            }
         }
     }
 }
 
 impl SocketOnThread {
-    /// Begins to make a transport out of a socket.
-    pub(super) fn open(&self, stream: TcpStream) -> Opening {
+    /// Begins to make a transport out of the socket of a connection.
+    pub(super) fn open(&self, stream: TcpStream, info: &ConnectionInfo) -> Opening {
         match self {
             SocketOnThread::RawBuffer => Opening::Done(Transport::plain(stream)),
             SocketOnThread::Tls(tls) => {
                 let tls = Rc::clone(tls);
                 Opening::Handshake(Box::pin(async move { tls.handshake(stream).await }))
             }
-            SocketOnThread::Measured(within, measuring) => match within.open(stream) {
+            SocketOnThread::Measured(within, measuring) => match within.open(stream, info) {
                 Opening::Done(transport) => Opening::Done(measuring.measure(transport)),
                 Opening::Handshake(done) => {
                     let measuring = measuring.clone();
@@ -306,6 +345,23 @@ impl SocketOnThread {
                     Opening::Handshake(Box::pin(measured))
                 }
             },
+            SocketOnThread::Tapped(within, tapping) => {
+                let ends = Ends {
+                    local: info.local_address.clone(),
+                    remote: info.remote_address.clone(),
+                    is_upstream: false,
+                };
+                match within.open(stream, info) {
+                    Opening::Done(transport) => {
+                        Opening::Done(transport.tapped(tapping.trace(info.id, ends)))
+                    }
+                    Opening::Handshake(done) => {
+                        let (tapping, id) = (tapping.clone(), info.id);
+                        let tapped = async move { Ok(done.await?.tapped(tapping.trace(id, ends))) };
+                        Opening::Handshake(Box::pin(tapped))
+                    }
+                }
+            }
         }
     }
 }

@@ -99,6 +99,10 @@ impl ClusterShared {
         if sockets.clone().any(|one| one.tcp_stats().is_some()) {
             scope.register::<TcpSocketStats>();
         }
+        sockets
+            .clone()
+            .filter_map(TransportSocket::tap)
+            .for_each(|tap| tap.register(&scope));
         if sockets.into_iter().any(|one| one.context().is_some()) {
             scope.register::<TlsStats>();
             scope.register_at::<TlsSocketFactoryStats>("client_ssl_socket_factory.");

@@ -13,7 +13,8 @@ use super::messages::{Cluster, DnsCluster, RawBuffer};
 use super::redis_options::RedisProtocolOptions;
 use super::thrift_options::ThriftProtocolOptions;
 use super::transport_socket::{
-    HttpProxySocket, InternalUpstream, ProxyProtocolSocket, QuicUpstream, StartTls, TcpStatsSocket,
+    HttpProxySocket, InternalUpstream, ProxyProtocolSocket, QuicUpstream, StartTls, TapSocket,
+    TcpStatsSocket,
 };
 
 /// Adds the cluster's message, and those that stand behind an `Any` in it.
@@ -34,6 +35,7 @@ pub fn support(table: &mut SupportTable) {
     HttpProxySocket::support(table);
     StartTls::support(table);
     TcpStatsSocket::support(table);
+    TapSocket::support(table);
     QuicUpstream::support(table);
     nuncio_net::tls::support(table);
     HttpProtocolOptions::support(table);

@@ -121,7 +121,7 @@ fn what_is_not_honoured_is_refused() {
     for field in [
         "http_protocol_options: {header_key_format: {stateful_formatter: {name: x, typed_config: {'@type': type.googleapis.com/envoy.extensions.path.match.uri_template.v3.UriTemplateMatchConfig, path_template: /}}}}",
         "type: EDS\neds_cluster_config: {eds_config: {self: {}}}",
-        "transport_socket: {name: x, typed_config: {'@type': type.googleapis.com/envoy.extensions.transport_sockets.tap.v3.Tap}}",
+        "transport_socket: {name: x, typed_config: {'@type': type.googleapis.com/envoy.extensions.transport_sockets.alts.v3.Alts}}",
     ] {
         let error = parse(&format!("name: c\n{field}\n{ENDPOINT}")).unwrap_err();
         assert!(

@@ -1,4 +1,5 @@
-//! `transport_socket` of clusters: plain, TLS, QUIC, the first two behind a PROXY header, and what is passed on to internal listeners.
+//! `transport_socket` of clusters: plain, TLS, QUIC, the first two behind a PROXY header or tapped, and what is passed on to
+//! internal listeners.
 //!
 //! Not supported of the PROXY header: values by a format, and unspecified addresses.
 
@@ -10,6 +11,7 @@ use nuncio_config::typed::{Any, Ctx, Refused, Spanned};
 use nuncio_config::{enumeration, message, one_of};
 use nuncio_contract::metadata_message::struct_of;
 use nuncio_contract::proxy_values::{PassThrough, Passing, ProxyValueSources, TlvEntry};
+use nuncio_net::tap::{CommonExtensionConfig, SocketTapConfig, TapSettings};
 use nuncio_net::tls::{ClientTls, UpstreamTlsContext};
 
 use super::endpoint_metadata::ip_of;
@@ -103,6 +105,15 @@ message! {
     pub(crate) struct TcpStatsSocket: "envoy.extensions.transport_sockets.tcp_stats.v3.Config" {
         transport_socket: TransportSocketMessage,
         update_period: Option<Duration>,
+    }
+}
+
+message! {
+    /// Any of them, and what connections carry is written elsewhere.
+    pub(crate) struct TapSocket: "envoy.extensions.transport_sockets.tap.v3.Tap" {
+        common_config: CommonExtensionConfig,
+        transport_socket: TransportSocketMessage,
+        socket_tap_config: Option<SocketTapConfig>,
     }
 }
 
@@ -210,6 +221,7 @@ pub(super) fn read(
             behind.tcp_stats = Some(message.update_period);
             Ok(TransportSocket::Behind(behind))
         }
+        "envoy.extensions.transport_sockets.tap.v3.Tap" => tapped(any, ctx),
         other => Err(ctx.unsupported_here(any.span, format_args!("transport socket `{other}`"))),
     }
 }
@@ -286,6 +298,19 @@ fn behind(socket: TransportSocket) -> Box<Behind> {
             ..Behind::default()
         }),
     }
+}
+
+fn tapped(any: &Any, ctx: &mut Ctx) -> Result<TransportSocket, Refused> {
+    let message: TapSocket = any.decode(ctx)?;
+    let socket = message.socket_tap_config.as_ref();
+    let settings = TapSettings::compile(&message.common_config, socket, ctx)?;
+    let mut behind = behind(read(Some(&message.transport_socket), ctx)?);
+    if behind.tap.is_some() || behind.within.quic().is_some() {
+        let what = "a tap around another or around QUIC";
+        return Err(ctx.unsupported_here(any.span, what));
+    }
+    behind.tap = Some(Arc::new(settings));
+    Ok(TransportSocket::Behind(behind))
 }
 
 fn behind_proxy_header(any: &Any, ctx: &mut Ctx) -> Result<TransportSocket, Refused> {

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use nuncio_contract::stream_info::{Address, FilterStateObject, InternalAddress};
 use nuncio_net::connect::{self, ConnectError, ConnectOptions, Sources};
+use nuncio_net::tap::Ends;
 use nuncio_net::tls::Wishes;
 use nuncio_net::transport::Transport;
 use nuncio_net::{internal, pipe};
@@ -21,15 +22,40 @@ use crate::host::Host;
 use crate::http11_proxy::{self, Way};
 use crate::server_names::ConnectionName;
 
-/// Opens a connection to a host, with its handshake by the name that requests chose, and counts it; the first attempt
-/// is counted already. No timeout of its own.
+/// Opens the connection `id` to a host, with its handshake by the name that requests chose, and counts it; the first
+/// attempt is counted already. No timeout of its own.
 pub(super) async fn connect(
     core: &ClusterCore,
     to: &PooledHost,
     name: Option<&ConnectionName>,
     carries: Carries,
+    id: u64,
 ) -> Result<Transport, UpstreamError> {
     let host = &*to.dialled.now();
+    let transport = connect_host(core, (to, host), name, carries).await?;
+    let Some(tap) = core.shared.socket_of(host).tap() else {
+        return Ok(transport);
+    };
+    let ip = |address: Option<SocketAddr>| address.map(Address::Ip);
+    let (local, remote) = match host.not_ip.as_deref() {
+        None | Some(Address::Ip(_)) => (transport.local_address(), ip(transport.peer_address())),
+        other => (None, other.cloned()),
+    };
+    let ends = Ends {
+        local: ip(local),
+        remote,
+        is_upstream: true,
+    };
+    let tapping = tap.on_thread(core.shared.scope());
+    Ok(transport.tapped(tapping.trace(id, ends)))
+}
+
+async fn connect_host(
+    core: &ClusterCore,
+    (to, host): (&PooledHost, &Host),
+    name: Option<&ConnectionName>,
+    carries: Carries,
+) -> Result<Transport, UpstreamError> {
     let way = way(core, host);
     let Some(addresses) = host.addresses.as_ref().filter(|_| way.is_none()) else {
         // As in Envoy a proxy is asked once, for the first address.

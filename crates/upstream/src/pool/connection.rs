@@ -57,7 +57,13 @@ pub(super) async fn open(pool: Rc<HostPool>, life: Life) {
     if matches!(life.carries, Carries::Http1 | Carries::HttpByAlpn) {
         core.connection_begun();
     }
-    let connecting = Box::pin(connect(core, &pool.to, pool.name.as_ref(), pool.carries));
+    let connecting = Box::pin(connect(
+        core,
+        &pool.to,
+        pool.name.as_ref(),
+        pool.carries,
+        life.id,
+    ));
     let limited = tokio::time::timeout(core.settings().connect_timeout, connecting);
     let result = tokio::select! {
         biased;

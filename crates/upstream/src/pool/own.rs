@@ -34,7 +34,13 @@ impl OwnConnection {
     pub(crate) async fn open(pool: Rc<HostPool>) -> Result<Self, UpstreamError> {
         let life = Life::begin(&pool);
         let core = Rc::clone(&pool.core);
-        let connecting = Box::pin(connect(&core, &pool.to, pool.name.as_ref(), pool.carries));
+        let connecting = Box::pin(connect(
+            &core,
+            &pool.to,
+            pool.name.as_ref(),
+            pool.carries,
+            life.id,
+        ));
         let result = tokio::time::timeout(core.settings().connect_timeout, connecting).await;
         let error = match result {
             Ok(Ok(transport)) => {
