@@ -9,11 +9,11 @@ use std::sync::Arc;
 use nuncio_config::typed::{Ctx, Refused};
 use nuncio_contract::data_source::DataSource;
 use nuncio_contract::stream_info::CertificateInfo;
+use rustls::SignatureScheme;
 use rustls::crypto::CryptoProvider;
 use rustls::pki_types::pem::{PemObject, SectionKind};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
 use rustls::sign::CertifiedKey;
-use rustls::SignatureScheme;
 use x509_parser::prelude::{FromDer, X509Certificate};
 use x509_parser::public_key::PublicKey;
 
