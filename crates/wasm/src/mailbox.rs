@@ -1,7 +1,7 @@
 //! Where other threads leave word for a thread's VMs: which queue has something new. A task of the thread reads it.
 
 use std::cell::RefCell;
-use std::collections::VecDeque;
+use std::collections::{HashMap, VecDeque};
 use std::future::poll_fn;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::task::{Poll, Waker};
@@ -10,7 +10,7 @@ use nuncio_contract::calls::Calls;
 
 use crate::key::Key;
 
-/// More words than this do not wait: who reads a queue is told of what is in it by those before.
+/// More words than this do not wait in their order; those behind are counted by what they say.
 const MAX_WORDS: usize = 1 << 18;
 
 /// A VM, a context and a queue.
@@ -23,13 +23,47 @@ pub(crate) struct Mailbox(Mutex<Inner>);
 #[derive(Default)]
 struct Inner {
     words: VecDeque<Word>,
+    /// Behind them, each once, and then in turn as often as it was left.
+    crowd: VecDeque<Word>,
+    counts: HashMap<Word, u64>,
     waker: Option<Waker>,
 }
 
 impl Inner {
     fn take(&mut self) -> Vec<Word> {
         let batch = self.words.len().min(MAX_BATCH);
-        self.words.drain(..batch).collect()
+        let mut taken: Vec<Word> = self.words.drain(..batch).collect();
+        while taken.len() < MAX_BATCH {
+            let Some(word) = self.crowd.pop_front() else {
+                break;
+            };
+            taken.push(word);
+            match self.counts.get_mut(&word) {
+                Some(left @ 2..) => {
+                    *left -= 1;
+                    self.crowd.push_back(word);
+                }
+                _ => {
+                    self.counts.remove(&word);
+                }
+            }
+        }
+        taken
+    }
+
+    fn put(&mut self, word: Word) {
+        if self.crowd.is_empty() && self.words.len() < MAX_WORDS {
+            return self.words.push_back(word);
+        }
+        let count = self.counts.entry(word).or_default();
+        if *count == 0 {
+            self.crowd.push_back(word);
+        }
+        *count = count.saturating_add(1);
+    }
+
+    fn is_empty(&self) -> bool {
+        self.words.is_empty() && self.crowd.is_empty()
     }
 }
 
@@ -37,9 +71,7 @@ impl Mailbox {
     /// Leaves word for a context of a VM.
     pub(crate) fn post(&self, vm: Key, context: u32, token: u32) {
         let mut inner = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if inner.words.len() < MAX_WORDS {
-            inner.words.push_back((vm, context, token));
-        }
+        inner.put((vm, context, token));
         if let Some(waker) = inner.waker.take() {
             waker.wake();
         }
@@ -96,7 +128,7 @@ pub(crate) fn of_thread(calls: &Calls) -> Arc<Mailbox> {
         loop {
             let words = poll_fn(|cx| {
                 let mut inner = read.0.lock().unwrap_or_else(PoisonError::into_inner);
-                if inner.words.is_empty() {
+                if inner.is_empty() {
                     inner.waker = Some(cx.waker().clone());
                     return Poll::Pending;
                 }

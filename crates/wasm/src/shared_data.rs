@@ -1,8 +1,8 @@
 //! What VMs of one `vm_id` share, over all workers: data by key, each with a number that changes whenever it does, and
 //! queues. Both go with the last VM of their id.
 //!
-//! Limits: 64 MiB of data and of queues each, in the process, where an item counts 64 bytes besides what is in it; 10,000
-//! queues.
+//! Limits: 64 MiB of data and of queues each, in the process, where an item counts 64 bytes besides what is in it; of an
+//! id 10,000 queues, with names of 1 KiB.
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
@@ -14,7 +14,9 @@ use crate::status::{Done, Status};
 const MAX_BYTES: usize = 64 << 20;
 /// What an item takes besides its bytes.
 const ITEM_BYTES: usize = 64;
+/// How many queues an id has.
 const MAX_QUEUES: usize = 10_000;
+const MAX_NAME_BYTES: usize = 1024;
 
 /// An id, as long as any VM has it.
 #[derive(Debug)]
@@ -167,7 +169,8 @@ pub(crate) fn register_queue(vm_id: &str, name: &[u8], reader: Option<Reader>) -
         }
         return Ok(token);
     }
-    if shelf.queues.len() >= MAX_QUEUES {
+    let queues = shelf.tokens_of.get(vm_id).map_or(0, HashMap::len);
+    if queues >= MAX_QUEUES || name.len() > MAX_NAME_BYTES {
         return Err(Status::InternalFailure);
     }
     shelf.tokens = shelf.tokens.wrapping_add(1).max(1);

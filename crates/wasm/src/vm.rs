@@ -80,8 +80,12 @@ impl Vm {
         let host = host_of(base, root, calls);
         let mut store = Store::new(engine(), host);
         store.limiter(|host| &mut host.limits);
-        let _fuel_is_on = store.set_fuel(base.fuel_at_start(root.is_none()));
+        let fuel = base.fuel_at_start(root.is_none());
+        let _fuel_is_on = store.set_fuel(fuel);
         let instance = instantiate(base, &mut store)?;
+        if root.is_none() {
+            base.note_start(fuel, store.get_fuel().unwrap_or(0));
+        }
         let malloc = ["malloc", "proxy_on_memory_allocate"]
             .into_iter()
             .find_map(|name| instance.get_typed_func::<u32, u32>(&store, name).ok());

@@ -91,7 +91,8 @@ impl Gauge {
     }
 }
 
-/// A number of all 64 bits, such as a configuration version's hash, that one thread alone sets and nobody adds up.
+/// A number of all 64 bits, such as a configuration version's hash: one for all threads, any of which may set it or add to
+/// it, and not the sum of what each of them has.
 #[derive(Debug, Default)]
 pub struct WideGauge(AtomicU64);
 

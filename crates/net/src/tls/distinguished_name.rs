@@ -31,6 +31,12 @@ const TYPES: &[(&str, &str)] = &[
     ("0.9.2342.19200300.100.1.25", "DC"),
 ];
 
+/// The numbers of a type with this short name.
+pub(super) fn numbers_of(name: &str) -> Option<&'static str> {
+    let known = TYPES.iter().find(|(_, known)| *known == name);
+    known.map(|(numbers, _)| *numbers)
+}
+
 /// The name as text.
 pub(super) fn text(name: &X509Name<'_>) -> String {
     let parts: Vec<_> = name.iter_rdn().collect();

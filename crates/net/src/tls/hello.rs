@@ -1,6 +1,5 @@
 //! What rustls does not tell of a ClientHello: whether an OCSP response is wanted, whether TLS 1.3 is spoken, how the name
-//! is written, and how
-//! plain HTTP begins.
+//! is written, and how plain HTTP begins.
 
 use std::borrow::Cow;
 
@@ -22,23 +21,26 @@ const TLS13: [u8; 2] = [3, 4];
 pub(super) struct Untold {
     pub(super) wants_ocsp: bool,
     pub(super) speaks_13: bool,
-    /// Whether the first label of the name that it asks for, and what is behind that, are written with capitals.
-    pub(super) capitals: [bool; 2],
+    /// Which letters of the name that it asks for are capitals, a bit each.
+    pub(super) capitals: [u64; 4],
 }
 
 impl Untold {
     /// The name that it asks for as far as certificates are concerned, which Envoy compares letter by letter.
     pub(super) fn name_as_written<'n>(&self, name: &'n str) -> Cow<'n, str> {
-        if self.capitals == [false; 2] {
+        if self.capitals == [0; 4] {
             return name.into();
         }
-        let (first, rest) = name.split_at(name.find('.').unwrap_or(name.len()));
-        let write = |text: &str, capital| match capital {
-            true => text.to_ascii_uppercase(),
-            false => text.to_owned(),
+        let is_capital = |at: usize| {
+            let bits = self.capitals.get(at / 64).copied().unwrap_or_default();
+            bits >> (at % 64) & 1 == 1
         };
-        let [first_has, rest_has] = self.capitals;
-        (write(first, first_has) + &write(rest, rest_has)).into()
+        let letters = name.chars().enumerate();
+        let written = letters.map(|(at, letter)| match is_capital(at) {
+            true => letter.to_ascii_uppercase(),
+            false => letter,
+        });
+        Cow::Owned(written.collect())
     }
 }
 
@@ -100,14 +102,18 @@ impl Hello {
 }
 
 /// See [`Untold::capitals`].
-fn capitals(message: &[u8]) -> Option<[bool; 2]> {
+fn capitals(message: &[u8]) -> Option<[u64; 4]> {
     let mut names = Bytes(extension(message, SERVER_NAME)?);
     let mut names = Bytes(names.with_length(2)?);
     names.skip(1)?;
     let name = names.with_length(2)?;
-    let dot = name.iter().position(|byte| *byte == b'.');
-    let (first, rest) = name.split_at(dot.unwrap_or(name.len()));
-    Some([first, rest].map(|part| part.iter().any(u8::is_ascii_uppercase)))
+    let mut capitals = [0; 4];
+    for (bits, letters) in capitals.iter_mut().zip(name.chunks(64)) {
+        for letter in letters.iter().rev() {
+            *bits = *bits << 1 | u64::from(letter.is_ascii_uppercase());
+        }
+    }
+    Some(capitals)
 }
 
 /// An extension's content.
@@ -192,6 +198,18 @@ mod tests {
             assert!(hello(&extensions, record_bytes).untold().wants_ocsp);
             let without = hello(&extensions[..5], record_bytes);
             assert!(!without.untold().wants_ocsp);
+        }
+    }
+
+    #[test]
+    fn a_name_is_told_as_it_is_written() {
+        let long = format!("{}.ExAmple.Com", "aB".repeat(40));
+        for written in ["a.example", "wWw.exAMPLE.com", "A", &long] {
+            let length = u8::try_from(written.len()).expect("it is short");
+            let mut extension = vec![0, 0, 0, length + 5, 0, length + 3, 0, 0, length];
+            extension.extend(written.bytes());
+            let untold = hello(&extension, 4096).untold();
+            assert_eq!(untold.name_as_written(&written.to_lowercase()), written);
         }
     }
 

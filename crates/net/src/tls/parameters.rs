@@ -242,11 +242,19 @@ const CURVES: [&str; 9] = [
 const SIGNATURES: [&str; 8] = [
     "rsa_", "ecdsa_", "ed25519", "RSA", "ECDSA", "PSS", "Ed25519", "ed448",
 ];
-/// What the names of suites are made of, and those that stand for several.
-const SUITES: [&str; 20] = [
-    "ECDHE", "AES", "DES-", "3DES", "PSK-", "TLS", "ALL", "HIGH", "FIPS", "SHA", "CHACHA20",
-    "kRSA", "RSA", "EECDH", "aRSA", "aECDSA", "aPSK", "SSLv3", "kECDHE", "kPSK",
-];
+/// All that BoringSSL takes for a suite of TLS 1.2 or for several, but their other names, which begin with `TLS_`.
+const SUITES: &str = " ALL kRSA RSA aRSA kECDHE kEECDH ECDHE EECDH ECDH aECDSA ECDSA kPSK aPSK PSK \
+    3DES AES AES128 AES256 AESGCM CHACHA20 SHA SHA1 SSLv3 TLSv1 TLSv1.2 HIGH FIPS @STRENGTH \
+    DES-CBC3-SHA AES128-SHA AES256-SHA AES128-GCM-SHA256 AES256-GCM-SHA384 \
+    PSK-AES128-CBC-SHA PSK-AES256-CBC-SHA ECDHE-PSK-AES128-CBC-SHA ECDHE-PSK-AES256-CBC-SHA \
+    ECDHE-PSK-CHACHA20-POLY1305 ECDHE-RSA-CHACHA20-POLY1305 ECDHE-ECDSA-CHACHA20-POLY1305 \
+    ECDHE-RSA-AES128-SHA ECDHE-RSA-AES256-SHA ECDHE-RSA-AES128-SHA256 \
+    ECDHE-ECDSA-AES128-SHA ECDHE-ECDSA-AES256-SHA ECDHE-ECDSA-AES128-SHA256 \
+    ECDHE-RSA-AES128-GCM-SHA256 ECDHE-RSA-AES256-GCM-SHA384 \
+    ECDHE-ECDSA-AES128-GCM-SHA256 ECDHE-ECDSA-AES256-GCM-SHA384 ";
+/// How the other names of those end, behind what has the keys.
+const SUITES_BEHIND_WITH: &str = " 3DES_EDE_CBC_SHA AES_128_CBC_SHA AES_256_CBC_SHA \
+    AES_128_CBC_SHA256 AES_128_GCM_SHA256 AES_256_GCM_SHA384 CHACHA20_POLY1305_SHA256 ";
 
 /// What BoringSSL has never heard of is a mistake, and not something that is not there yet.
 fn all_known(
@@ -264,16 +272,45 @@ fn all_known(
     Err(Refused)
 }
 
+fn is_known_suite(name: &str) -> bool {
+    let among = |name: &str, all: &str| !name.contains(' ') && all.contains(&format!(" {name} "));
+    match name
+        .strip_prefix("TLS_")
+        .and_then(|it| it.split_once("_WITH_"))
+    {
+        Some((keys, rest)) => {
+            among(keys, " RSA PSK ECDHE_PSK ECDHE_RSA ECDHE_ECDSA ")
+                && among(rest, SUITES_BEHIND_WITH)
+        }
+        None => among(name, SUITES),
+    }
+}
+
+/// As in Envoy each part is looked at by itself, without what is to become of it.
 fn known_suites(names: &[Spanned<String>], ctx: &mut Ctx) -> Result<(), Refused> {
     let mut rejected = Vec::new();
     let mut at = None;
+    let mut adds = false;
     for name in names {
-        let inner = name.value.trim_matches(['[', ']']);
-        let unknown = inner.split('|').filter(|one| !begins_as(one, &SUITES));
-        for one in unknown {
-            at.get_or_insert(name.span);
-            rejected.push(one.to_owned());
+        for one in name
+            .value
+            .split([':', '|', '[', ']'])
+            .filter(|it| !it.is_empty())
+        {
+            let bare = one.trim_start_matches(['!', '+', '-']);
+            adds |= bare == one && !one.starts_with('@');
+            if one == "@STRENGTH" && names.len() == 1 {
+                rejected.push(one.to_owned());
+            }
+            for part in bare.split('+').filter(|part| !is_known_suite(part)) {
+                at.get_or_insert(name.span);
+                rejected.push(part.to_owned());
+            }
         }
+    }
+    if !adds {
+        // Nothing is left of nothing.
+        at = at.or(names.first().map(|name| name.span));
     }
     let Some(at) = at else { return Ok(()) };
     let text = format!(
@@ -293,4 +330,22 @@ fn begins_as(name: &str, beginnings: &[&str]) -> bool {
 fn list(names: &[Spanned<String>]) -> String {
     let names: Vec<&str> = names.iter().map(|name| name.value.as_str()).collect();
     names.join(":")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::is_known_suite;
+
+    #[test]
+    fn suites_are_known_as_in_boringssl() {
+        let known = "ALL ECDSA RSA ECDH EECDH kEECDH kECDHE PSK kPSK aPSK kRSA aRSA aECDSA HIGH FIPS SHA SHA1 AES \
+            AES128 AESGCM CHACHA20 3DES TLSv1 TLSv1.2 SSLv3 TLS_RSA_WITH_AES_128_CBC_SHA DES-CBC3-SHA \
+            ECDHE-PSK-AES128-CBC-SHA AES128-GCM-SHA256 ECDHE-ECDSA-AES128-SHA256 ECDHE-PSK-CHACHA20-POLY1305 \
+            TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256";
+        let unknown = "SHA256 SHA384 AES128GCM CHACHA20POLY1305 DES TLSv1.3 FOO ECDHE-FOO AESFOO aNULL eNULL MEDIUM \
+            LOW EXPORT MD5 RC4 kDHE DHE @FOO AES128-SHA256 ECDHE-RSA-AES256-SHA384 TLS_AES_128_GCM_SHA256";
+        assert!(known.split_whitespace().all(is_known_suite));
+        assert!(!unknown.split_whitespace().any(is_known_suite));
+        assert!(!is_known_suite("") && !is_known_suite("ALL RSA"));
+    }
 }

@@ -96,7 +96,11 @@ pub(super) struct NameMatcher {
 }
 
 impl NameMatcher {
-    pub(super) fn new(message: &SubjectAltNameMatcher, matcher: CompiledStringMatcher) -> Self {
+    pub(super) fn new(
+        message: &SubjectAltNameMatcher,
+        oid: &str,
+        matcher: CompiledStringMatcher,
+    ) -> Self {
         let exact = matcher
             .exact_text()
             .and_then(|text| std::str::from_utf8(text).ok());
@@ -106,7 +110,7 @@ impl NameMatcher {
         Self {
             kind: message.san_type,
             exact_dns,
-            oid: message.oid.value.as_str().into(),
+            oid: oid.into(),
             matcher,
         }
     }

@@ -10,9 +10,11 @@ use webpki::{CertRevocationList, OwnedCertRevocationList};
 
 use super::chain::Roots;
 use super::details::describe;
+use super::distinguished_name;
 use super::identity::{certificates_in, name_of};
 use super::messages::{
-    CertificateValidationContext, CommonTlsContext, SanType, TrustChainVerification, Validator,
+    CertificateValidationContext, CommonTlsContext, SanType, SubjectAltNameMatcher,
+    TrustChainVerification, Validator,
 };
 use super::secrets;
 use super::spiffe::TrustDomains;
@@ -62,14 +64,9 @@ fn of_context(
     }
     let mut names = Vec::new();
     for message in matchers {
-        let oid = &message.oid.value;
-        if message.san_type == SanType::OtherName && !is_oid(oid) {
-            let text = format!("Failed to create SAN matcher for OTHER_NAME with OID: {oid}");
-            ctx.error(message.span(), text);
-            return Err(Refused);
-        }
+        let oid = oid_of(message, ctx)?;
         let matcher = CompiledStringMatcher::compile(&message.matcher, ctx)?;
-        names.push(NameMatcher::new(message, matcher));
+        names.push(NameMatcher::new(message, oid, matcher));
     }
     // The newer list is the one that counts where both are there, as in Envoy.
     for matcher in of_any_kind.iter().filter(|_| matchers.is_empty()) {
@@ -131,15 +128,41 @@ fn hashes(
     decoded.collect()
 }
 
-/// Whether it may be an identifier of an object: numbers, or a name that stands for them.
+/// The identifier in numbers, where names have one.
+fn oid_of<'m>(message: &'m SubjectAltNameMatcher, ctx: &mut Ctx) -> Result<&'m str, Refused> {
+    let oid = message.oid.value.as_str();
+    if message.san_type != SanType::OtherName || is_oid(oid) {
+        return Ok(oid);
+    }
+    let named = match oid {
+        "msUPN" => Some("1.3.6.1.4.1.311.20.2.3"),
+        _ => distinguished_name::numbers_of(oid),
+    };
+    if let Some(numbers) = named {
+        return Ok(numbers);
+    }
+    if oid.starts_with(|first: char| first.is_ascii_alphabetic()) {
+        // BoringSSL has a long list of them.
+        return Err(ctx.unsupported_here(message.oid.span, format!("OID `{oid}`, which is a name")));
+    }
+    let text = format!("Failed to create SAN matcher for OTHER_NAME with OID: {oid}");
+    ctx.error(message.span(), text);
+    Err(Refused)
+}
+
+/// Whether it is an identifier of an object in numbers, as it can be written in a certificate.
 fn is_oid(text: &str) -> bool {
-    let is_number = |part: &str| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_digit());
-    match text.bytes().next() {
-        None => false,
-        Some(first) if first.is_ascii_digit() => {
-            text.contains('.') && text.split('.').all(is_number)
-        }
-        Some(_) => true,
+    let numbers = text.split('.').map(|part| {
+        let is_plain = part.bytes().all(|byte| byte.is_ascii_digit());
+        let has_zeros = part.len() > 1 && part.starts_with('0');
+        let number: Option<u64> = part.parse().ok();
+        number.filter(|_| is_plain && !has_zeros)
+    });
+    let numbers: Option<Vec<u64>> = numbers.collect();
+    match numbers.as_deref() {
+        Some([0 | 1, second, ..]) => *second < 40,
+        Some([2, second, ..]) => second.checked_add(80).is_some(),
+        _ => false,
     }
 }
 

@@ -6,7 +6,7 @@
 //! Before Linux 4.19, which does not tell of all of it, nothing is measured. Bytes are taken from where the system
 //! has them since (`struct tcp_info`, which only grows).
 
-use std::cell::Cell;
+use std::cell::{Cell, OnceCell};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::rc::{Rc, Weak};
 use std::sync::{Arc, OnceLock};
@@ -15,6 +15,7 @@ use std::time::Duration;
 use nix::sys::socket::getsockopt;
 use nuncio_contract::stat_group;
 use nuncio_contract::stats::{Counter, Gauge};
+use tokio::task::AbortHandle;
 
 use super::Transport;
 use crate::tasks::spawn_seldom;
@@ -89,6 +90,8 @@ pub(super) struct Measured {
     told: Cell<Told>,
     /// The socket, where it is asked in between.
     own: Option<OwnedFd>,
+    /// The task that asks then.
+    asking: OnceCell<AbortHandle>,
 }
 
 impl Measuring {
@@ -105,15 +108,22 @@ impl Measuring {
         }
         let period = self.period;
         let own = period.and_then(|_| transport.socket().as_fd().try_clone_to_owned().ok());
+        let measured = self.begin(own);
+        transport.measured(measured)
+    }
+
+    fn begin(&self, own: Option<OwnedFd>) -> Rc<Measured> {
         let measured = Rc::new(Measured {
             stats: Arc::clone(&self.stats),
             told: Cell::default(),
             own,
+            asking: OnceCell::new(),
         });
-        if let (Some(period), Some(_)) = (period, &measured.own) {
-            spawn_seldom(measure_each(period, Rc::downgrade(&measured)));
+        if let (Some(period), Some(_)) = (self.period, &measured.own) {
+            let task = spawn_seldom(measure_each(period, Rc::downgrade(&measured)));
+            measured.asking.get_or_init(|| task.abort_handle());
         }
-        transport.measured(measured)
+        measured
     }
 }
 
@@ -142,6 +152,10 @@ impl Measured {
 
     /// Asks for the last time, before the socket is closed.
     pub(super) fn end(&self, socket: BorrowedFd<'_>) {
+        if let Some(asking) = self.asking.get() {
+            // It would sleep to the end of the period.
+            asking.abort();
+        }
         self.ask(socket);
         let last = self.told.take();
         let stats = &self.stats;
@@ -298,13 +312,29 @@ mod tests {
         let (mut far, _) = listener.accept().unwrap();
         near.write_all(b"hello").unwrap();
         far.read_exact(&mut [0; 5]).unwrap();
-        if tells_all() {
-            let told = (told(near.as_fd()).unwrap(), told(far.as_fd()).unwrap());
-            assert_eq!((told.0.bytes_sent, told.0.data_segments_sent), (5, 1));
-            assert_eq!(
-                (told.1.bytes_received, told.1.data_segments_received),
-                (5, 1)
-            );
-        }
+        assert!(tells_all());
+        let told = (told(near.as_fd()).unwrap(), told(far.as_fd()).unwrap());
+        assert_eq!((told.0.bytes_sent, told.0.data_segments_sent), (5, 1));
+        assert_eq!(
+            (told.1.bytes_received, told.1.data_segments_received),
+            (5, 1)
+        );
+    }
+
+    #[tokio::test]
+    async fn nothing_stays_of_a_connection_that_has_ended() {
+        let test = async {
+            let socket = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+            let own = socket.as_fd().try_clone_to_owned().unwrap();
+            let period = Some(Duration::from_secs(3600));
+            let measured = Measuring::new(Arc::default(), period).begin(Some(own));
+            let task = measured.asking.get().unwrap().clone();
+            tokio::task::yield_now().await;
+            assert!(!task.is_finished());
+            measured.end(socket.as_fd());
+            tokio::task::yield_now().await;
+            assert!(task.is_finished());
+        };
+        tokio::task::LocalSet::new().run_until(test).await;
     }
 }
