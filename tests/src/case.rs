@@ -476,6 +476,11 @@ pub enum BeforeStep {
         /// Which, and what value.
         await_stat: StatValue,
     },
+    /// Posts to the proxy's admin; what it answers is not looked at.
+    Post {
+        /// The path.
+        post: String,
+    },
 }
 
 /// A stat and a value.

@@ -1,7 +1,8 @@
-//! What happens around a connection: files are moved, control planes speak, stats are awaited.
+//! What happens around a connection: files are moved, control planes speak, stats are awaited, the admin is told.
 
 use std::fs;
-use std::io;
+use std::io::{self, Write};
+use std::net::TcpStream;
 
 use crate::await_stat;
 use crate::case::{BeforeStep, StatValue};
@@ -43,6 +44,15 @@ pub(crate) fn prepare(step: &BeforeStep, setup: &mut Setup) -> io::Result<Option
         BeforeStep::Asked { asked, text } => plane(setup, asked)?.asked(text)?,
         BeforeStep::Cut { cut } => plane(setup, cut)?.cut(),
         BeforeStep::AwaitStat { await_stat } => return awaited(await_stat, setup),
+        BeforeStep::Post { post } => {
+            let port = setup.fill("{{port:admin}}")?;
+            let mut admin = TcpStream::connect(format!("127.0.0.1:{port}"))?;
+            admin.write_all(
+                format!("POST {post} HTTP/1.1\r\nhost: a\r\ncontent-length: 0\r\nconnection: close\r\n\r\n")
+                    .as_bytes(),
+            )?;
+            io::copy(&mut admin, &mut io::sink())?;
+        }
     }
     Ok(None)
 }

@@ -396,6 +396,11 @@ impl Http2Stream {
         }
     }
 
+    pub(crate) fn unread_bytes(&self) -> usize {
+        let mailbox = self.stream.as_ref().map(|(_, mailbox)| mailbox);
+        mailbox.map_or(0, |mailbox| mailbox.data.borrow().len())
+    }
+
     pub(crate) fn connection_request_count(&self) -> u32 {
         self.connection().request_count()
     }

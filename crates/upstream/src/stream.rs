@@ -236,6 +236,15 @@ impl UpstreamStream {
         each!(self, stream => stream.header_bytes())
     }
 
+    /// Bytes of the answer's body that have come and wait to be read. Those of HTTP/1 stay with the kernel, and those of HTTP/3
+    /// with its connection.
+    pub fn unread_bytes(&self) -> usize {
+        match self {
+            UpstreamStream::Http2(stream) => stream.unread_bytes(),
+            _ => 0,
+        }
+    }
+
     /// Requests that its connection has begun, this one included.
     pub fn connection_request_count(&self) -> u32 {
         each!(self, stream => stream.connection_request_count())

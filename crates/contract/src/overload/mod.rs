@@ -162,7 +162,8 @@ pub struct Overload {
     configured_points: [bool; ShedPoint::ALL.len()],
     /// The shortest that timers become.
     pub timers: TimerMinimums,
-    /// From which power of two bytes on a stream that holds so much may be reset.
+    /// `minimum_account_to_track_power_of_two`: a stream that holds so many bytes, or, as in Envoy, half of them, may be reset;
+    /// 0 resets none.
     pub tracked_stream_bits: Option<u32>,
     /// Whether idle connections of QUIC may be closed.
     pub closes_idle: bool,
@@ -190,7 +191,7 @@ impl Overload {
     pub fn least_reset_bytes(&self) -> Option<u64> {
         /// Classes of streams by what they hold.
         const CLASSES: u32 = 8;
-        let bits = self.tracked_stream_bits?;
+        let bits = self.tracked_stream_bits?.checked_sub(1)?;
         let share = self.action(Action::ResetStreams).get();
         if share <= 0.0 {
             return None;
@@ -220,7 +221,7 @@ mod tests {
     fn the_more_there_is_of_it_the_smaller_streams_are_reset() {
         let least = |share: f64| {
             let overload = Overload {
-                tracked_stream_bits: Some(20),
+                tracked_stream_bits: Some(21),
                 ..Overload::default()
             };
             overload.action(Action::ResetStreams).set(share);
@@ -238,8 +239,13 @@ mod tests {
 
     #[test]
     fn without_a_size_none_are() {
-        let overload = Overload::default();
-        overload.action(Action::ResetStreams).set(1.0);
-        assert_eq!(overload.least_reset_bytes(), None);
+        for bits in [None, Some(0), Some(65)] {
+            let overload = Overload {
+                tracked_stream_bits: bits,
+                ..Overload::default()
+            };
+            overload.action(Action::ResetStreams).set(1.0);
+            assert_eq!(overload.least_reset_bytes(), None);
+        }
     }
 }

@@ -10,8 +10,11 @@ use super::{Action, Overload, ScaledTimer, ShedPoint};
 use crate::stats::groups::OverloadActionStats;
 use crate::stats::{Counter, Scope};
 
-/// Streams that are reset each time that the state changes.
+/// Streams that are reset each time that their action changes.
 const MOST_RESETS: u32 = 50;
+
+/// What watchers care for beside [`Action::ResetStreams`].
+const WATCHED: [Action; 2] = [Action::ReduceTimeouts, Action::CloseIdleConnections];
 
 /// A worker's view.
 pub struct OverloadOnWorker {
@@ -21,8 +24,13 @@ pub struct OverloadOnWorker {
     /// `envoy.overload_actions.`
     actions: Arc<OverloadActionStats>,
     random: Cell<u64>,
-    /// How many streams may be reset until the state changes again.
+    /// How far [`Action::ResetStreams`] had gone when it last changed, how often it has, and how many streams may still be
+    /// reset until it does again.
+    resets_degree: Cell<f32>,
+    resets_round: Cell<u32>,
     resets_left: Cell<u32>,
+    /// How far those had gone that watchers care for beside.
+    watched_degrees: Cell<[f32; WATCHED.len()]>,
     /// Who would accept connections.
     accepting: RefCell<Vec<Waker>>,
     /// Who is told of changes.
@@ -47,7 +55,10 @@ impl OverloadOnWorker {
             shared,
             actions: root.worker_group(),
             random: Cell::new(seed | 1),
-            resets_left: Cell::new(0),
+            resets_degree: Cell::default(),
+            resets_round: Cell::default(),
+            resets_left: Cell::default(),
+            watched_degrees: Cell::default(),
             accepting: RefCell::default(),
             watchers: RefCell::default(),
         }
@@ -95,6 +106,12 @@ impl OverloadOnWorker {
         resets
     }
 
+    /// How often it has changed which streams are reset. As in Envoy those that are there look at what they hold then, and
+    /// not as other actions change.
+    pub fn resets_round(&self) -> u32 {
+        self.resets_round.get()
+    }
+
     /// Ready while connections are accepted.
     pub fn poll_accepting(&self, cx: &mut Context<'_>) -> Poll<()> {
         let stops = self.shared.action(Action::StopAcceptingConnections);
@@ -110,9 +127,30 @@ impl OverloadOnWorker {
 
     /// The state has changed: who waits looks again.
     pub fn changed(&self) {
-        self.resets_left.set(MOST_RESETS);
         let waiting = self.accepting.take();
         waiting.iter().for_each(Waker::wake_by_ref);
+        if self.must_tell_watchers() {
+            self.tell_watchers();
+        }
+    }
+
+    /// Whether anything has changed that watchers care for. Who resets streams may reset as many again if that has.
+    fn must_tell_watchers(&self) -> bool {
+        let degree = |action| self.shared.action(action).get();
+        let watched = WATCHED.map(degree);
+        let resets = degree(Action::ResetStreams);
+        let is_other = self.watched_degrees.replace(watched) != watched;
+        #[expect(clippy::float_cmp, reason = "any change is one")]
+        let resets_change = self.resets_degree.replace(resets) != resets;
+        if resets_change {
+            self.resets_left.set(MOST_RESETS);
+            self.resets_round
+                .set(self.resets_round.get().wrapping_add(1));
+        }
+        is_other || resets_change
+    }
+
+    fn tell_watchers(&self) {
         self.watchers
             .borrow_mut()
             .retain(|it| it.strong_count() > 0);
@@ -135,5 +173,51 @@ impl OverloadOnWorker {
         state ^= state >> 27;
         self.random.set(state);
         state.wrapping_mul(0x2545_f491_4f6c_dd1d)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::rc::Rc;
+
+    use super::*;
+    use crate::stats::StatsStore;
+
+    #[derive(Default)]
+    struct Told(Cell<u32>);
+
+    impl OverloadWatcher for Told {
+        fn overload_changed(&self) {
+            self.0.set(self.0.get() + 1);
+        }
+    }
+
+    #[test]
+    fn what_other_actions_do_gives_streams_no_second_turn() {
+        let shared = Arc::new(Overload {
+            tracked_stream_bits: Some(10),
+            ..Overload::default()
+        });
+        let overload = OverloadOnWorker::new(Arc::clone(&shared), &StatsStore::default().root(), 1);
+        let told = Rc::new(Told::default());
+        let watcher = Rc::downgrade(&told);
+        overload.watch(watcher);
+        let change = |action, degree| {
+            shared.action(action).set(degree);
+            overload.changed();
+        };
+        change(Action::ResetStreams, 1.0);
+        assert_eq!((overload.resets_round(), told.0.get()), (1, 1));
+        let resets = (0..100).filter(|_| overload.resets(1 << 20)).count();
+        assert_eq!(resets, 50);
+        change(Action::DisableKeepalive, 1.0);
+        assert_eq!((overload.resets_round(), told.0.get()), (1, 1));
+        assert!(!overload.resets(1 << 20));
+        change(Action::ReduceTimeouts, 0.5);
+        assert_eq!((overload.resets_round(), told.0.get()), (1, 2));
+        assert!(!overload.resets(1 << 20));
+        change(Action::ResetStreams, 0.5);
+        assert_eq!((overload.resets_round(), told.0.get()), (2, 3));
+        assert!(overload.resets(1 << 20));
     }
 }

@@ -12,6 +12,7 @@ use nuncio_contract::overload::{
 };
 
 use super::ConnectionManager;
+use crate::config::connection_manager::CodecType;
 
 /// How long a connection of QUIC is idle before it may be closed.
 const IDLE_WHEN_SHORT: Duration = Duration::from_secs(60);
@@ -33,9 +34,15 @@ impl ConnectionManager {
     /// The same connection manager, which sheds load as the overload manager says.
     #[must_use]
     pub fn with_overload(mut self, overload: Option<Rc<OverloadOnWorker>>) -> Self {
+        // What is not for its protocol costs it nothing.
         let heeds = |it: &Rc<OverloadOnWorker>| {
             let shared = it.shared();
-            it.scales_timers() || shared.tracked_stream_bits.is_some() || shared.closes_idle
+            let by_protocol = match self.config.codec_type {
+                CodecType::Http1 => false,
+                CodecType::Auto | CodecType::Http2 => shared.tracked_stream_bits.is_some(),
+                CodecType::Http3 => shared.closes_idle,
+            };
+            it.scales_timers() || by_protocol
         };
         if overload.as_ref().is_some_and(heeds) {
             self.drain.heed_overload();
@@ -125,6 +132,12 @@ impl ConnectionManager {
         disables
     }
 
+    /// How often it has changed which streams are reset.
+    pub(crate) fn resets_round(&self) -> u32 {
+        let overload = self.overload.as_ref();
+        overload.map_or(0, |it| it.resets_round())
+    }
+
     /// A timeout as it is now.
     pub(crate) fn scaled(&self, timer: ScaledTimer, whole: Duration) -> Duration {
         match &self.overload {
@@ -146,7 +159,9 @@ fn on_arrival(overload: &OverloadOnWorker, close: ShedPoint, away: ShedPoint) ->
 
 impl OverloadWatcher for ConnectionManager {
     fn overload_changed(&self) {
-        self.drain.wake();
+        if self.drain.needs_care() {
+            self.drain.wake();
+        }
     }
 }
 

@@ -64,6 +64,8 @@ pub struct Exchange<'a, D> {
     pub(crate) late_flags: Cell<ResponseFlags>,
     /// Whether an answer of our own was there before anybody waited for anything.
     pub(crate) is_answered_at_once: Cell<bool>,
+    /// What the host has sent and nobody has read, noted only where streams may be reset for what they hold.
+    pub(crate) unread_bytes: Cell<usize>,
 }
 
 /// What has been read of the request's body and passed the filters.
@@ -137,6 +139,7 @@ impl<'a, D: Downstream> Exchange<'a, D> {
             is_request_cut: Cell::new(false),
             late_flags: Cell::default(),
             is_answered_at_once: Cell::new(false),
+            unread_bytes: Cell::new(0),
         }
     }
 
@@ -182,6 +185,7 @@ impl<'a, D: Downstream> Exchange<'a, D> {
         };
         let by_filters = |way| self.state.borrow().filters.progress(way).held.len();
         let held = held
+            + self.unread_bytes.get()
             + self.body.borrow().data.len()
             + by_filters(Way::Decode)
             + by_filters(Way::Encode);

@@ -18,9 +18,9 @@ impl Connection {
             return Some(End::Local);
         }
         if self.course.must_tell_streams() {
-            let streams = self.shared.mailboxes();
-            for stream in streams {
-                stream.is_weighed.set(true);
+            let weighs = self.course.must_weigh_streams();
+            for stream in self.shared.mailboxes() {
+                stream.is_weighed.set(weighs || stream.is_weighed.get());
                 stream.link.task.wake();
             }
         }

@@ -147,7 +147,8 @@ impl Connection {
             }
             let mut may_shed = self.course.manager.overload.is_some();
             while let Some(event) = self.quic.next_event(worker.now()) {
-                if std::mem::take(&mut may_shed) {
+                let is_lost = matches!(event, Event::ConnectionLost { .. });
+                if !is_lost && std::mem::take(&mut may_shed) {
                     self.shed_load();
                 }
                 if let Some(lost) = self.heed(event) {

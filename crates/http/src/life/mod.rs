@@ -168,7 +168,9 @@ impl<D: Downstream> Exchange<'_, D> {
         if self.is_too_large_now() {
             return Poll::Ready(OVERLOADED);
         }
-        let Some(end) = self.scaled_idle_end(timer) else {
+        let overload = self.manager.overload.as_ref();
+        let scales = overload.is_some_and(|it| it.scales_timers());
+        let Some(end) = self.scaled_idle_end(timer).filter(|_| scales) else {
             return Poll::Pending;
         };
         let worker = &*self.manager.worker;

@@ -114,7 +114,10 @@ impl<D: Downstream> Exchange<'_, D> {
             | Stop::ResponseBroken
             | Stop::ResponseOverdue
             | Stop::Anew(_) => {
-                let _what_is_there_goes_out_before_the_end = self.see_off().await;
+                // What is there goes out before the end.
+                if let Err(Unsent::Overloaded) = self.see_off().await {
+                    return StreamEnd::Broken;
+                }
                 self.manager.stats.http.downstream_rq_tx_reset.inc();
                 match self.is_tunnel_open() && !D::TELLS_OF_RESETS {
                     true => self.end_tunnel().await,
@@ -175,8 +178,11 @@ impl<D: Downstream> Exchange<'_, D> {
             self.down.end_sending().await;
             Ok(())
         };
-        let _the_client_may_not_read = self.patiently(ending).await;
-        StreamEnd::Tunnel
+        match self.patiently(ending).await {
+            Err(Unsent::Overloaded) => StreamEnd::Broken,
+            // The client may not read.
+            Ok(()) | Err(Unsent::Overdue | Unsent::Gone) => StreamEnd::Tunnel,
+        }
     }
 
     /// Sends an answer of our own through the encoder filters; past them, if a filter gave it on the way down.
@@ -278,6 +284,7 @@ impl<D: Downstream> Exchange<'_, D> {
             }
             match expired {
                 Poll::Ready(STREAM_IDLE) => Poll::Ready(Err(Unsent::Overdue)),
+                Poll::Ready(OVERLOADED) => Poll::Ready(Err(Unsent::Overloaded)),
                 Poll::Ready(_) => Poll::Ready(Err(Unsent::Gone)),
                 Poll::Pending => Poll::Pending,
             }
@@ -331,6 +338,8 @@ enum Unsent {
     Overdue,
     /// The client is gone, or the connection's time is over.
     Gone,
+    /// It holds too much while memory is short, which is noted; nothing of it is sent.
+    Overloaded,
 }
 
 /// The body that Envoy's codec answers a protocol error with.

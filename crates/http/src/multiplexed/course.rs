@@ -66,6 +66,8 @@ pub(crate) struct Course {
     has_too_many_resets: Cell<bool>,
     /// How often it has told its streams that the overload manager has decided anew.
     told: Cell<u32>,
+    /// The round of resets in which it has last told them.
+    weighed: Cell<u32>,
     spare_deadlines: RefCell<Vec<StreamDeadlines>>,
 }
 
@@ -77,6 +79,7 @@ impl Course {
         extra_life: Duration,
     ) -> Self {
         let told = Cell::new(manager.drain.wakes());
+        let weighed = Cell::new(manager.resets_round());
         Course {
             manager,
             info,
@@ -88,6 +91,7 @@ impl Course {
             resets: ResetTally::default(),
             has_too_many_resets: Cell::new(false),
             told,
+            weighed,
             spare_deadlines: RefCell::default(),
         }
     }
@@ -155,6 +159,12 @@ impl Course {
     pub(crate) fn must_tell_streams(&self) -> bool {
         let wakes = self.manager.drain.wakes();
         self.told.replace(wakes) != wakes
+    }
+
+    /// Whether streams are to look at how much they hold.
+    pub(crate) fn must_weigh_streams(&self) -> bool {
+        let round = self.manager.resets_round();
+        self.weighed.replace(round) != round
     }
 
     /// The client is told to open no more streams, unless it was; those on their way are still taken for

@@ -36,6 +36,7 @@ pub(super) struct NotesBytes<'r, 'u, 'e, 'a, D: Downstream> {
 
 impl<D: Downstream> Drop for NotesBytes<'_, '_, '_, '_, D> {
     fn drop(&mut self) {
+        self.router.exchange.unread_bytes.set(0);
         self.router.note_bytes(self.up);
     }
 }
@@ -75,7 +76,9 @@ impl<D: Downstream> Router<'_, '_, D> {
                     return Poll::Ready(done);
                 }
             }
-            download.as_mut().poll(cx)
+            let done = download.as_mut().poll(cx);
+            self.note_unread(up);
+            done
         })
         .await
     }
@@ -100,6 +103,15 @@ impl<D: Downstream> Router<'_, '_, D> {
         Rc::new(MetadataRelay::new(move |_| {
             stats.metadata_not_supported_error.inc();
         }))
+    }
+
+    /// Notes what of the answer waits to be read, where somebody may ask what the stream holds.
+    #[inline]
+    pub(super) fn note_unread(&self, up: &RefCell<Up<'_>>) {
+        if self.exchange.manager.drain.needs_care() {
+            let unread = up.borrow().stream().unread_bytes();
+            self.exchange.unread_bytes.set(unread);
+        }
     }
 
     /// Whether the head is all that there is of the request.

@@ -109,6 +109,7 @@ impl<D: Downstream> Router<'_, '_, D> {
             {
                 return Poll::Ready(Err(failure));
             }
+            self.note_unread(up);
             done
         })
         .await

@@ -279,14 +279,15 @@ impl Endpoint {
     /// Nobody listens where a socket is connected to.
     #[cold]
     pub(super) fn refused(&self) {
+        if self.serving.is_some() {
+            return;
+        }
         let all = self.connections.borrow();
         let connections: Vec<_> = all.values().filter_map(Weak::upgrade).collect();
         drop(all);
-        if self.serving.is_none() {
-            connections
-                .iter()
-                .for_each(|connection| connection.refuse());
-        }
+        connections
+            .iter()
+            .for_each(|connection| connection.refuse());
     }
 
     fn take_all(

@@ -1,4 +1,5 @@
-//! QUIC (RFC 9000, 9001): a socket's connections on one worker, without a task or timer of its own.
+//! QUIC (RFC 9000, 9001): a socket's connections on one worker. It has no timer of its own, and no task but one that
+//! waits for room while a socket is full (`writing.rs`).
 //!
 //! quinn-proto is the state machine; sockets, timers and tasks are ours. An [`Endpoint`] reads a listener's socket, asks
 //! who it is for ([`Admission`]) before it spends anything on a new client, and gives each connection to whoever

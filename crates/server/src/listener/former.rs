@@ -82,12 +82,25 @@ impl Formers {
         self.see_off_others(id, &[]);
     }
 
-    /// Begins to do so, but closes none under a client.
+    /// Begins to see those of former versions off, but closes none under a client.
     pub(super) fn begin_all(&self, id: ListenerId) {
         let now = self.worker.now();
         for gate in self.gates(id) {
             let _nobody_is_closed_then = gate.begin_drain(now);
         }
+    }
+
+    /// Remembers the last version of a listener that stops, whose connections go on.
+    pub(super) fn stopped(&self, id: ListenerId, gate: &Rc<Gate>) {
+        self.remember(id, gate, Arc::default());
+        self.begin_all(id);
+    }
+
+    /// Closes what is left of all connections, of all listeners.
+    pub(super) fn end_all(&self) {
+        let all = self.all.take();
+        let gates = all.iter().filter_map(|one| one.gate.upgrade());
+        gates.for_each(|gate| gate.end_drain());
     }
 
     /// Gives connections that a former version has the routes of now.

@@ -142,8 +142,7 @@ impl WorkerListeners {
             ListenerCommand::Retire(end) => {
                 if let Some(accepting) = self.accepting.remove(&id) {
                     let gate = accepting.stop(end);
-                    let _nobody_is_closed_then = gate.begin_drain(self.thread.worker.now());
-                    self.formers.begin_all(id);
+                    self.formers.stopped(id, &gate);
                 }
             }
         }
@@ -154,6 +153,7 @@ impl WorkerListeners {
         for (_, accepting) in self.accepting.drain() {
             accepting.stop(SocketEnd::Closed).end_drain();
         }
+        self.formers.end_all();
         // Whoever was woken runs before this task does again; what waits for a peer is given up.
         for _ in 0..CUT_OFF_TURNS {
             tokio::task::yield_now().await;

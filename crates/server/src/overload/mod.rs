@@ -6,8 +6,8 @@
 //! (`nuncio_contract::overload`); they are told where it changes what they wait for. Stats are Envoy's.
 //!
 //! Differs from Envoy: `shrink_heap` gives back what workers keep for later, and leaves the rest to the allocator,
-//! which gives free memory back by itself; `close_idle_http_connections` is shown and closes
-//! nothing yet. A load shed point that nobody asks for is warned of.
+//! which gives free memory back by itself; `close_idle_http_connections` closes all that are idle for so long, not 5 or
+//! 50 of a worker at a time. A load shed point that nobody asks for is warned of.
 
 mod compile;
 mod config;

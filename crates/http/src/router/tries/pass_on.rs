@@ -52,6 +52,7 @@ impl<'e, D: Downstream> Tries<'_, 'e, '_, D> {
             if let Poll::Ready(done) = download.as_mut().poll(cx) {
                 return Poll::Ready(done);
             }
+            router.note_unread(&up);
             let is_complete = up.borrow().is_response_complete();
             let bytes = up.borrow().stream().wire_bytes().1;
             if bytes != std::mem::replace(&mut received_bytes, bytes) {
