@@ -29,7 +29,7 @@ pub(super) struct Http2Stream {
     mailbox: Rc<Mailbox>,
     /// Whether the request has been read to its end.
     is_read: Cell<bool>,
-    /// Whether the answer's body is not to be sent.
+    /// Whether the answer's body is not to be sent: its end alone, since the host may yet break off.
     is_to_head: bool,
     /// What windows or a slow socket keep back.
     pending: RefCell<Pending>,
@@ -307,7 +307,6 @@ impl Downstream for Http2Stream {
     fn finish_head(&self, _head: &mut HeaderMap) {}
 
     fn write_head(&self, head: &HeaderMap, end_stream: bool) {
-        let end_stream = end_stream || self.is_to_head;
         if self.mailbox.is_upgrade {
             let mut answer = head.clone();
             upgrade_response_to_http2(&mut answer);
@@ -318,11 +317,10 @@ impl Downstream for Http2Stream {
     }
 
     fn write_data(&self, chunk: Buffer, end_stream: bool) {
-        if self.is_to_head {
-            return;
-        }
         let mut pending = self.pending.borrow_mut();
-        pending.data.append(chunk);
+        if !self.is_to_head {
+            pending.data.append(chunk);
+        }
         if end_stream {
             pending.end = Some(PendingEnd::Data);
         }
@@ -331,9 +329,6 @@ impl Downstream for Http2Stream {
     }
 
     fn write_trailers(&self, trailers: &HeaderMap) {
-        if self.is_to_head {
-            return;
-        }
         if self.pending.borrow().data.is_empty() {
             self.send_trailers(trailers);
             return;

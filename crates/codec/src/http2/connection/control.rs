@@ -95,6 +95,13 @@ impl Connection {
         self.inbound.window_update(&self.settings, sent)?;
         let code = ErrorCode::PROTOCOL_ERROR;
         let more = i64::from(read_u32(payload).unwrap_or_default() & 0x7fff_ffff);
+        let is_over = head.stream != 0
+            && !self.is_idle(head.stream)
+            && self.streams.get(head.stream).is_none();
+        if is_over {
+            // The peer may not know yet; whatever it says of the stream is moot.
+            return Ok(None);
+        }
         if more == 0 {
             let what = "WINDOW_UPDATE: window_size_increment == 0";
             return Err(silent(code, what));
