@@ -133,8 +133,7 @@ impl Check<'_> {
         let Some(provider) = self.compiled.providers.get(at) else {
             return;
         };
-        let headers = provider.payload_header.iter();
-        for header in headers.chain(provider.claims.iter().map(|claim| &claim.header)) {
+        for header in provider.told_headers() {
             self.request.remove(header);
         }
     }

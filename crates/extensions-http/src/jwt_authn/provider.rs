@@ -80,6 +80,12 @@ fn sanitized(audience: &str) -> &str {
 }
 
 impl Provider {
+    /// The headers that tell hosts of its tokens.
+    pub(super) fn told_headers(&self) -> impl Iterator<Item = &HeaderName> {
+        let claims = self.claims.iter().map(|claim| &claim.header);
+        self.payload_header.iter().chain(claims)
+    }
+
     pub(super) fn compile(
         name: &str,
         message: &JwtProvider,
