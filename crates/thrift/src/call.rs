@@ -222,10 +222,12 @@ impl<'a> Call<'a> {
             return Err(internal(format!("maintenance mode for cluster '{name}'")));
         }
         let metadata = self.wanted_metadata(choice);
-        let host = cluster.choose_host(&PickContext {
+        let wishes = PickContext {
             metadata_match: metadata.as_ref(),
             ..PickContext::default()
-        });
+        };
+        let clusters = &self.proxy.worker.clusters;
+        let host = clusters.choose_host(&cluster, &wishes);
         let Ok(host) = host else {
             stats.no_healthy_upstream.inc();
             failed();
@@ -303,7 +305,10 @@ impl<'a> Call<'a> {
             };
             let stats = ClusterStats(Rc::clone(&cluster));
             stats.called(head.kind);
-            let Ok(host) = cluster.choose_host(&PickContext::default()) else {
+            let Ok(host) = worker
+                .clusters
+                .choose_host(&cluster, &PickContext::default())
+            else {
                 self.proxy.stats.shadow_request_submit_failure.inc();
                 continue;
             };

@@ -212,7 +212,10 @@ impl Driver {
         if self.tries.get() <= 1 && cluster.turns_away(|| self.calls.random_u64()) {
             return Err(UpstreamError::new(UpstreamErrorKind::Overflow));
         }
-        let context = PickContext::default();
+        let context = PickContext {
+            attempt: self.tries.get(),
+            ..PickContext::default()
+        };
         match &mut *self.retries.borrow_mut() {
             Some(retries) if self.tries.get() > 1 => {
                 retries.pick_host((clusters, &cluster), &context)

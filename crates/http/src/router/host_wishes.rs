@@ -49,7 +49,8 @@ impl<D: Downstream> Router<'_, '_, D> {
                 wishes.cookies = hashed.cookies;
             }
         }
-        wishes.destination = destination(cluster, &state).map(Box::new);
+        let clusters = &self.exchange.manager.worker.clusters;
+        wishes.destination = destination(clusters, cluster, &state).map(Box::new);
         if let Some(hosts) = &settings.lb.override_hosts {
             let metadata = state.info.dynamic_metadata();
             wishes.wanted = Some(hosts.wanted(&state.request, metadata));

@@ -8,7 +8,9 @@ use nuncio_contract::local_reply::LocalReply;
 use nuncio_contract::stream_info::ResponseFlags;
 use nuncio_upstream::cluster::Provided;
 use nuncio_upstream::forward_proxy::{Asked, LookUp};
-use nuncio_upstream::{Destination, UpstreamError, UpstreamErrorKind, WorkerCluster};
+use nuncio_upstream::{
+    Destination, UpstreamError, UpstreamErrorKind, WorkerCluster, WorkerClusters,
+};
 
 use super::Router;
 use super::forward::Failure;
@@ -18,9 +20,20 @@ use crate::route::Forward;
 use crate::stream::StreamState;
 use nuncio_contract::headers::Known;
 
-/// What a request asks its cluster for, where that chooses hosts by it.
-pub(super) fn destination(cluster: &WorkerCluster, state: &StreamState) -> Option<Destination> {
-    let shared = cluster.shared();
+/// What a request asks its cluster for, or the one of them that this try falls on, where that chooses hosts by it.
+pub(super) fn destination(
+    clusters: &WorkerClusters,
+    cluster: &WorkerCluster,
+    state: &StreamState,
+) -> Option<Destination> {
+    let provided = cluster.shared().provided()?;
+    let part = match provided {
+        Provided::Composite(_) => {
+            clusters.part_of_try(cluster, state.info.attempt_count.unwrap_or_default())
+        }
+        _ => None,
+    };
+    let shared = part.as_deref().unwrap_or(cluster).shared();
     match shared.provided()? {
         Provided::Names(_) => {
             let authority = state.request.get(Known::Authority)?;
@@ -79,10 +92,28 @@ impl<D: Downstream> Router<'_, '_, D> {
         let Destination::Name(asked) = account.wishes.as_ref()?.destination.as_deref()? else {
             return None;
         };
-        match account.cluster.shared().provided()? {
-            Provided::Names(_) if account.cluster.host_named(asked).is_some() => None,
+        let attempt = self.exchange.state.borrow().info.attempt_count;
+        let clusters = &self.exchange.manager.worker.clusters;
+        let part = clusters.part_of_try(&account.cluster, attempt.unwrap_or_default());
+        let cluster = part.as_ref().unwrap_or(&account.cluster);
+        match cluster.shared().provided()? {
+            Provided::Names(_) if cluster.host_named(asked).is_some() => None,
             Provided::Names(names) => Some(names.look_up(asked)),
             Provided::OriginalDst(_) | Provided::Aggregate(_) | Provided::Composite(_) => None,
+        }
+    }
+
+    /// Another try of a composite cluster falls on another one of it, which may ask for something else.
+    pub(super) fn ask_again(&self) {
+        let mut account = self.exchange.account.borrow_mut();
+        let Some(account) = &mut *account else { return };
+        let Some(wishes) = &mut account.wishes else {
+            return;
+        };
+        if let Some(Provided::Composite(_)) = account.cluster.shared().provided() {
+            let clusters = &self.exchange.manager.worker.clusters;
+            let state = self.exchange.state.borrow();
+            wishes.destination = destination(clusters, &account.cluster, &state).map(Box::new);
         }
     }
 
@@ -92,6 +123,7 @@ impl<D: Downstream> Router<'_, '_, D> {
     }
 
     fn no_such_host(&self, details: String) -> Stop {
+        self.set_host(None);
         self.with_account(|account| account.charge(503));
         let body = b"no healthy upstream".as_slice();
         let reply =

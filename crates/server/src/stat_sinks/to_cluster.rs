@@ -19,7 +19,7 @@ use nuncio_contract::stat_sink::ByteSink;
 use nuncio_contract::stats::{Counter, StatsStore};
 use nuncio_http::worker::Worker;
 use nuncio_net::tasks::spawn_seldom;
-use nuncio_upstream::{Acquired, BodyEvent, UpstreamStream};
+use nuncio_upstream::{Acquired, BodyEvent, PickContext, UpstreamStream};
 use tokio::sync::Notify;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
@@ -124,7 +124,10 @@ impl Carrier {
 
     async fn connect(&self) -> Option<UpstreamStream> {
         let cluster = self.worker.manager.find(&self.cluster)?;
-        let host = self.worker.clusters.get(cluster)?.pick_host().ok()?;
+        let clusters = &self.worker.clusters;
+        let cluster = clusters.get(cluster)?;
+        let host = clusters.choose_host(&cluster, &PickContext::default());
+        let host = host.ok()?;
         let ready = match host.new_tcp_stream().ok()? {
             Acquired::Ready(ready) => ready,
             Acquired::Pending(pending) => pending.await.ok()?,

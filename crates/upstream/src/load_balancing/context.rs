@@ -30,7 +30,7 @@ pub struct PickContext<'a> {
     pub rejects: Option<&'a dyn Fn(&Host) -> bool>,
     /// How often another host is picked instead of one that is not wanted.
     pub repicks: u32,
-    /// Which of its tries it is, from 1 on; 0 where there is none.
+    /// Which of its tries it is, from 1 on; 0 of bytes of TCP, which as in Envoy have none.
     pub attempt: u32,
     /// How many clusters that go to others it has come through.
     pub depth: u8,

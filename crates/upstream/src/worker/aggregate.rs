@@ -70,18 +70,38 @@ impl WorkerClusters {
         cluster: &WorkerCluster,
         context: &PickContext<'_>,
     ) -> Result<Rc<WorkerHost>, UpstreamError> {
-        let place = context.attempt.checked_sub(1);
-        let place = place.filter(|_| context.depth < MAX_DEPTH);
-        let part = place.and_then(|place| {
-            let mut from = names.get(usize::try_from(place).ok()?..)?.iter();
-            from.find_map(|name| self.get(self.manager.find(name)?))
-        });
+        let part = match context.depth < MAX_DEPTH {
+            true => self.part_at(names, context.attempt),
+            false => None,
+        };
         let part = part.ok_or_else(|| cluster.no_host())?;
         let context = PickContext {
             depth: context.depth + 1,
             ..*context
         };
         self.choose_host(&part, &context)
+    }
+
+    fn part_at(&self, names: &[Box<str>], attempt: u32) -> Option<Rc<WorkerCluster>> {
+        let place = usize::try_from(attempt.checked_sub(1)?).ok()?;
+        let mut from = names.get(place..)?.iter();
+        from.find_map(|name| self.get(self.manager.find(name)?))
+    }
+
+    /// The cluster that a try of a composite one falls on, through all those between; none of any other.
+    pub fn part_of_try(&self, cluster: &WorkerCluster, attempt: u32) -> Option<Rc<WorkerCluster>> {
+        let Some(Provided::Composite(names)) = cluster.shared().provided() else {
+            return None;
+        };
+        let mut part = self.part_at(names, attempt)?;
+        for _ in 1..MAX_DEPTH {
+            let Some(Provided::Composite(names)) = part.shared().provided() else {
+                break;
+            };
+            let next = self.part_at(names, attempt)?;
+            part = next;
+        }
+        Some(part)
     }
 }
 

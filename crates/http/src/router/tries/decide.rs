@@ -144,7 +144,10 @@ impl Retries {
     ) -> Result<std::rc::Rc<WorkerHost>, UpstreamError> {
         let priorities = self.priorities.as_mut();
         let context = &PickContext {
-            priority_load: priorities.and_then(|it| it.load(&cluster.availability())),
+            priority_load: priorities.and_then(|it| {
+                let part = clusters.part_of_try(cluster, context.attempt);
+                it.load(&part.as_deref().unwrap_or(cluster).availability())
+            }),
             ..*context
         };
         let predicates = &self.policy.host_predicates;

@@ -22,7 +22,8 @@ use nuncio_upstream::cluster::ResourcePriority;
 use nuncio_upstream::mirror::{MirrorHost, MirrorTarget};
 use nuncio_upstream::outlier_detection::Outcome;
 use nuncio_upstream::{
-    Acquired, BodyEvent, UpstreamError, UpstreamErrorKind, UpstreamStream, WorkerCluster,
+    Acquired, BodyEvent, PickContext, UpstreamError, UpstreamErrorKind, UpstreamStream,
+    WorkerCluster,
 };
 
 use super::mirror_log::CopyLog;
@@ -280,7 +281,12 @@ impl Copy {
     }
 
     async fn try_exchange(&mut self) -> Result<(), UpstreamError> {
-        let host = self.cluster.pick_host()?;
+        let clusters = &self.worker.clusters;
+        let context = PickContext {
+            attempt: 1,
+            ..PickContext::default()
+        };
+        let host = clusters.choose_host(&self.cluster, &context)?;
         self.account.host = Some(Rc::clone(&host));
         if let Some(log) = &mut self.log {
             log.begin(host.description());

@@ -206,7 +206,8 @@ impl<'r, 'e, 'a, D: Downstream> Tries<'r, 'e, 'a, D> {
         if self.exchange().body.borrow().done {
             self.begin_times();
         }
-        self.begin()?;
+        self.begun += 1;
+        self.begin(false)?;
         for copy in copies {
             let dynamic_stats = self.router.config.dynamic_stats;
             copy.send(self.exchange(), self.wishes.timeout, dynamic_stats);
@@ -215,7 +216,7 @@ impl<'r, 'e, 'a, D: Downstream> Tries<'r, 'e, 'a, D> {
             match poll_fn(|cx| self.poll(cx)).await {
                 Event::Stopped(stop) => return Err(Failure::Stopped(stop)),
                 Event::TimeIsOver => return Err(self.time_is_over()),
-                Event::NextIsDue => self.begin()?,
+                Event::NextIsDue => Box::pin(self.begin_next()).await?,
                 Event::TooLong(at) => self.took_too_long(at)?,
                 Event::Over(at) => self.lasted_too_long(at)?,
                 Event::Try(at, TryEvent::Connected(ready)) => self.connected(at, ready),
@@ -399,17 +400,24 @@ impl<'r, 'e, 'a, D: Downstream> Tries<'r, 'e, 'a, D> {
         })
     }
 
-    /// Begins the first try or the next.
-    fn begin(&mut self) -> Result<(), Failure> {
-        let next = self.next.take();
+    /// Begins the next try, once its host is known.
+    async fn begin_next(&mut self) -> Result<(), Failure> {
         self.begun += 1;
-        if let Some(next) = &next {
+        if let Some(next) = self.next.take() {
             if self.used_clusters.is_some() {
                 self.choose_cluster()?;
             }
-            self.begin_again(next);
+            self.begin_again(&next);
+            self.router.ask_again();
+            let resolved = self.router.resolve_host().await;
+            resolved.map_err(Failure::Stopped)?;
         }
-        let picked = self.pick_host(next.is_some());
+        self.begin(true)
+    }
+
+    /// Begins a try.
+    fn begin(&mut self, is_retry: bool) -> Result<(), Failure> {
+        let picked = self.pick_host(is_retry);
         let host = match picked {
             Ok(host) => host,
             Err(error) => {
