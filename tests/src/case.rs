@@ -171,7 +171,8 @@ pub struct UpstreamSpec {
     #[serde(default)]
     pub control_plane: Option<PlaneSpec>,
     /// Speaks HTTP/3 over QUIC, as a host of many errors: by path, what is sent on a request's stream, or else done, once its
-    /// head has come. Its certificate is `server_ecdsa`.
+    /// head has come; with no path at all no request is allowed. `close` with `end` closes right behind what was sent. Its
+    /// certificate is `server_ecdsa`.
     #[serde(default)]
     pub quic: Option<BTreeMap<String, Vec<Http3Send>>>,
     /// Answers datagrams; see [`nuncio_testkit::datagrams::Echo`].

@@ -76,7 +76,10 @@ fn quic_step(step: &Http3Send) -> io::Result<QuicStep> {
         return http3_code(text).map(QuicStep::Stop);
     }
     if let Some(text) = &step.close {
-        return http3_code(text).map(QuicStep::Close);
+        return http3_code(text).map(match ends {
+            true => QuicStep::CloseBehind,
+            false => QuicStep::Close,
+        });
     }
     Ok(match step.bytes()? {
         Some((bytes, ends)) => QuicStep::Send(bytes, ends),

@@ -38,9 +38,11 @@ pub enum QuicStep {
     Stop(u64),
     /// Closes the connection.
     Close(u64),
+    /// Closes it right behind what was sent, which has no time to be acknowledged.
+    CloseBehind(u64),
 }
 
-/// Steps by path; `*` is any other.
+/// Steps by path; `*` is any other. Without any, no request is allowed.
 pub type QuicAnswers = BTreeMap<String, Vec<QuicStep>>;
 
 /// A running host; it stops when dropped.
@@ -63,6 +65,9 @@ impl QuicHost {
         let mut config = ServerConfig::with_crypto(Arc::new(crypto));
         let mut transport = TransportConfig::default();
         transport.mtu_discovery_config(None);
+        if answers.is_empty() {
+            transport.max_concurrent_bidi_streams(VarInt::from_u32(0));
+        }
         config.transport_config(Arc::new(transport));
         let endpoint = Endpoint::new(
             Arc::new(EndpointConfig::default()),
@@ -120,6 +125,8 @@ struct Client {
     requests: HashMap<StreamId, Vec<u8>>,
     /// What waits for room on streams: the stream, the bytes, whether they end it.
     unsent: VecDeque<(StreamId, Vec<u8>, bool)>,
+    /// The code to close with once that is sent.
+    closing: Option<u64>,
 }
 
 impl Host {
@@ -158,6 +165,7 @@ impl Host {
                             control: None,
                             requests: HashMap::new(),
                             unsent: VecDeque::new(),
+                            closing: None,
                         };
                         self.clients.insert(handle, client);
                     }
@@ -256,6 +264,7 @@ impl Client {
                 let now = Instant::now();
                 self.connection.close(now, varint(code), Bytes::new());
             }
+            QuicStep::CloseBehind(code) => self.closing = Some(code),
         }
     }
 
@@ -287,6 +296,15 @@ impl Client {
                 self.connection.handle_event(event);
             }
         }
+        self.send(socket);
+        if let Some(code) = self.closing.take() {
+            let now = Instant::now();
+            self.connection.close(now, varint(code), Bytes::new());
+            self.send(socket);
+        }
+    }
+
+    fn send(&mut self, socket: &UdpSocket) {
         let mut datagram = Vec::new();
         let now = Instant::now();
         while let Some(transmit) = self.connection.poll_transmit(now, 1, &mut datagram) {

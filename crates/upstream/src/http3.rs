@@ -247,11 +247,11 @@ impl Http3Stream {
                 let kind = UpstreamErrorKind::RemoteRefusedStream;
                 return Poll::Ready(Err(self.error(kind)));
             };
-            if let Some(cut) = mailbox.cut.get() {
+            if let Some(cut) = mailbox.cut_at_once() {
                 return Poll::Ready(Err(self.cut_error(cut)));
             }
             match self.step(mailbox, headers) {
-                None => {}
+                None => return Poll::Ready(Err(self.cut_error(mailbox.cut_by_now()))),
                 Some(Event::Head {
                     kind,
                     end_stream,
@@ -262,7 +262,10 @@ impl Http3Stream {
                     return Poll::Ready(Ok(self.head(headers, kind, end_stream)));
                 }
                 Some(Event::NeedMore) if self.fill(mailbox).is_pending() => {
-                    return Poll::Pending;
+                    return match mailbox.cut.get() {
+                        Some(cut) => Poll::Ready(Err(self.cut_error(cut))),
+                        None => Poll::Pending,
+                    };
                 }
                 // Nothing else comes first.
                 Some(_) => {}
@@ -320,15 +323,15 @@ impl Http3Stream {
         let mut headers = HeaderMap::new(MapKind::ResponseTrailers);
         loop {
             let has_data = data.len() > before;
-            if let Some(cut) = mailbox.cut.get() {
-                return Poll::Ready(match has_data {
-                    // What came before counts; the next read tells of the end.
-                    true => Ok(BodyEvent::Data),
-                    false => Err(self.cut_error(cut)),
-                });
-            }
-            match self.step(&mailbox, &mut headers) {
-                None | Some(Event::Head { .. }) => {}
+            let stepped = match mailbox.cut_at_once() {
+                None => self.step(&mailbox, &mut headers),
+                Some(_) => None,
+            };
+            match stepped {
+                // What came before counts; the next read tells of the end.
+                None if has_data => return Poll::Ready(Ok(BodyEvent::Data)),
+                None => return Poll::Ready(Err(self.cut_error(mailbox.cut_by_now()))),
+                Some(Event::Head { .. }) => {}
                 Some(Event::Data {
                     data: range,
                     end_stream,
@@ -362,7 +365,10 @@ impl Http3Stream {
                         return self.received(BodyEvent::Trailers);
                     }
                     if self.fill(&mailbox).is_pending() {
-                        return Poll::Pending;
+                        return match mailbox.cut.get() {
+                            Some(cut) => Poll::Ready(Err(self.cut_error(cut))),
+                            None => Poll::Pending,
+                        };
                     }
                 }
             }
@@ -416,14 +422,14 @@ impl Http3Stream {
             }
             Err(Http3Error::Connection(error)) => {
                 self.connection().fail(&error);
-                mailbox.cut(Cut::Failed);
+                mailbox.found(Http3Connection::cut_by(&error));
                 None
             }
             Err(Http3Error::Stream(error)) => {
                 let connection = self.connection();
                 connection.count_code("tx.quic_reset_stream_error_code", error.name());
                 self.reset(mailbox, error.code());
-                mailbox.cut(Cut::Violation(error));
+                mailbox.found(Cut::Violation(error));
                 None
             }
         }

@@ -1,12 +1,12 @@
 //! Connections to hosts over real sockets, to our own endpoint.
 
-use std::future::poll_fn;
+use std::future::{Future, poll_fn};
 use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
 use std::rc::Rc;
 use std::task::Poll;
 use std::time::{Duration, Instant};
 
-use nuncio_contract::clock::{Clock, SystemClock};
+use nuncio_contract::clock::{Clock, ManualClock, SystemClock};
 
 use super::endpoint::MAX_UNPROVEN;
 use super::tests::{hall, run, serve, settings};
@@ -142,7 +142,31 @@ fn it_is_known_at_once_that_nobody_listens() {
         let connection = dial(address, &tls);
         let lost = connection.handshaken(&SystemClock).await.err();
         assert_eq!(lost, Some(Lost::Refused));
+        // There is nobody to be told of the end.
+        let ended = poll_once(connection.linger(&SystemClock)).await;
+        assert_eq!(ended, Poll::Ready(()));
     });
+}
+
+#[test]
+fn the_end_is_told_for_a_few_seconds_at_the_most() {
+    run(async {
+        // It listens, and says nothing.
+        let socket = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).expect("a free port");
+        let tls = context_of_quic("{sni: a.example}");
+        let connection = dial(socket.local_addr().expect("it has one"), &tls);
+        // Nothing has ended it, so that it has no last packets either.
+        let clock = ManualClock::default();
+        let mut linger = Box::pin(connection.linger(&clock));
+        assert!(poll_once(&mut linger).await.is_pending());
+        clock.advance(Duration::from_secs(4));
+        assert!(poll_once(&mut linger).await.is_ready());
+    });
+}
+
+async fn poll_once<F: Future>(future: F) -> Poll<F::Output> {
+    let mut future = std::pin::pin!(future);
+    poll_fn(|cx| Poll::Ready(future.as_mut().poll(cx))).await
 }
 
 #[test]

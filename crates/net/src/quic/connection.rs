@@ -6,7 +6,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::rc::Rc;
 use std::sync::{Arc, OnceLock};
 use std::task::{Context, Poll, Waker};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use nuncio_contract::clock::Clock;
@@ -26,8 +26,10 @@ use crate::tls::{QuicHandshake, TlsFailure};
 const MAX_WRITES_A_TURN: usize = 32;
 /// Packets that one write may have.
 const MAX_JOINED_PACKETS: usize = 16;
+/// How long the end of a connection is told of again, however slow its network seems.
+const MAX_LINGER: Duration = Duration::from_secs(3);
 
-/// A client's connection.
+/// A connection of a client's, or to a host.
 pub struct Connection {
     endpoint: Rc<Endpoint>,
     handle: ConnectionHandle,
@@ -48,7 +50,7 @@ pub struct Connection {
 /// Why a connection is over.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Lost {
-    /// The client has closed it: with a code of HTTP/3, or else one of QUIC.
+    /// The peer has closed it: with a code of HTTP/3, or else one of QUIC.
     Closed {
         /// The code.
         code: u64,
@@ -57,13 +59,13 @@ pub enum Lost {
         /// What was said of it.
         reason: Box<str>,
     },
-    /// The client has broken QUIC's rules, or the handshake has failed.
+    /// The peer has broken QUIC's rules, or the handshake has failed.
     Violated(Box<str>),
     /// Nobody listens.
     Refused,
     /// Nothing came for too long.
     TimedOut,
-    /// The client knows nothing of it any more.
+    /// The peer knows nothing of it any more.
     Reset,
     /// This side has closed it.
     Local,
@@ -184,7 +186,12 @@ impl Connection {
 
     /// Waits until time brings something about.
     pub fn poll_timer(&self, cx: &mut Context<'_>, clock: &dyn Clock) -> Poll<()> {
-        match self.state.borrow_mut().poll_timeout() {
+        let next = self.state.borrow_mut().poll_timeout();
+        self.poll_until(next, cx, clock)
+    }
+
+    fn poll_until(&self, at: Option<Instant>, cx: &mut Context<'_>, clock: &dyn Clock) -> Poll<()> {
+        match at {
             Some(at) => self.timer.set(0, at),
             None => self.timer.clear(0),
         }
@@ -204,22 +211,25 @@ impl Connection {
         self.state.borrow().is_closed()
     }
 
-    /// Stays until the last packets have had time to arrive, so that the client is told again what it has missed. A few
-    /// round trips.
+    /// Stays until the last packets have had time to arrive, so that the peer is told again what it has missed. A few
+    /// round trips, [`MAX_LINGER`] at the most; not at all where nobody listens.
     pub async fn linger(&self, clock: &dyn Clock) {
+        let latest = clock.now() + MAX_LINGER;
         poll_fn(|cx| {
             self.note_driver(cx);
             loop {
                 while self.next_event(clock.now()).is_some() {}
                 let (_, has_more) = self.write(clock.now());
-                if self.is_drained.get() {
+                if self.is_drained.get() || self.is_refused() || clock.now() >= latest {
                     return Poll::Ready(());
                 }
                 if has_more {
                     cx.waker().wake_by_ref();
                     return Poll::Pending;
                 }
-                if self.poll_timer(cx, clock).is_pending() {
+                let next = self.state.borrow_mut().poll_timeout();
+                let next = next.map_or(latest, |next| next.min(latest));
+                if self.poll_until(Some(next), cx, clock).is_pending() {
                     return Poll::Pending;
                 }
             }
@@ -240,28 +250,28 @@ impl Connection {
         Some((found.chain, found.failure.as_ref()))
     }
 
-    /// The client's address of now.
+    /// The peer's address of now.
     pub fn peer_address(&self) -> SocketAddr {
         self.state.borrow().remote_address()
     }
 
-    /// The address of ours that the client sends to.
+    /// The address of ours that the peer sends to.
     pub fn local_address(&self) -> SocketAddr {
         let ip: Option<IpAddr> = self.state.borrow().local_ip();
         self.endpoint.address(ip)
     }
 
-    /// A new stream of the client's.
+    /// A new stream of the peer's.
     pub fn accept(&self, dir: Dir) -> Option<StreamId> {
         self.state.borrow_mut().streams().accept(dir)
     }
 
-    /// How many streams have something that is not sent, or that the client has not acknowledged.
+    /// How many streams have something that is not sent, or that the peer has not acknowledged.
     pub fn sending_streams(&self) -> usize {
         self.state.borrow_mut().streams().send_streams()
     }
 
-    /// A new stream of ours that goes one way; none if the client allows no more.
+    /// A new stream of ours that goes one way; none if the peer allows no more.
     pub fn open(&self) -> Option<StreamId> {
         self.state.borrow_mut().streams().open(Dir::Uni)
     }
@@ -272,10 +282,10 @@ impl Connection {
     }
 
     /// Reads what is there, a piece at a time and no more than `most` bytes; nothing at the stream's end. Room is given
-    /// back to the client for what was read.
+    /// back to the peer for what was read.
     ///
     /// # Errors
-    /// Nothing is there, the client has reset the stream, or it is none.
+    /// Nothing is there, the peer has reset the stream, or it is none.
     pub fn read(
         &self,
         id: StreamId,
@@ -330,7 +340,7 @@ impl Connection {
         end
     }
 
-    /// The code by which the client has given a stream up, if it has.
+    /// The code by which the peer has given a stream up, if it has.
     pub fn reset_by_peer(&self, id: StreamId) -> Option<u64> {
         let mut state = self.state.borrow_mut();
         let code = state.recv_stream(id).received_reset().ok()??;
@@ -372,7 +382,7 @@ impl Connection {
     /// Writes as much as may be sent now; a stream that is blocked is told of by [`Event`].
     ///
     /// # Errors
-    /// The client wants no more of the stream, or there is none.
+    /// The peer wants no more of the stream, or there is none.
     pub fn send(&self, id: StreamId, bytes: &[u8]) -> Result<usize, WriteError> {
         match self.state.borrow_mut().send_stream(id).write(bytes) {
             Err(WriteError::Blocked) => Ok(0),
@@ -392,7 +402,7 @@ impl Connection {
         self.wake();
     }
 
-    /// Asks the client to send no more on a stream.
+    /// Asks the peer to send no more on a stream.
     pub fn stop(&self, id: StreamId, code: u64) {
         let code = VarInt::from_u64(code).unwrap_or(VarInt::MAX);
         let _is_over_already = self.state.borrow_mut().recv_stream(id).stop(code);
@@ -411,9 +421,9 @@ pub enum ReadEnd {
     Full,
     /// More may come.
     Blocked,
-    /// The client has ended the stream.
+    /// The peer has ended the stream.
     Finished,
-    /// The client has given it up, with this code.
+    /// The peer has given it up, with this code.
     Reset(u64),
 }
 

@@ -37,6 +37,34 @@ const READS_A_TURN: usize = 64;
 /// Longer datagrams are nothing of QUIC's that we have asked for.
 const MAX_DATAGRAM_BYTES: usize = 1500;
 
+/// A socket that leads to a host is given up after so many errors without a datagram between them.
+const MAX_ERRORS_IN_A_ROW: u32 = 256;
+
+thread_local! {
+    /// Where all sockets of a worker are read, one after another.
+    static SPARE: Cell<Option<ReceiveBuffer>> = const { Cell::new(None) };
+}
+
+/// The worker's buffer, given back when this is dropped.
+struct SharedBuffer(Option<ReceiveBuffer>);
+
+impl SharedBuffer {
+    fn take() -> Self {
+        Self(SPARE.take())
+    }
+
+    fn receive(&mut self, socket: &UdpSocket) -> io::Result<Received<'_>> {
+        let new = || ReceiveBuffer::new(MAX_DATAGRAM_BYTES, true);
+        self.0.get_or_insert_with(new).receive(socket)
+    }
+}
+
+impl Drop for SharedBuffer {
+    fn drop(&mut self) {
+        SPARE.set(self.0.take());
+    }
+}
+
 /// What becomes of a new client.
 pub enum Verdict {
     /// It has a connection if its handshake succeeds.
@@ -218,14 +246,16 @@ impl Endpoint {
         clock: &dyn Clock,
         admission: &dyn Admission,
     ) -> io::Result<()> {
-        let mut buffer = ReceiveBuffer::new(MAX_DATAGRAM_BYTES, true);
+        let mut errors_in_a_row = 0;
         let mut lost_before: Option<u32> = None;
         let reads = Interest::READABLE.add(Interest::ERROR);
         loop {
             self.socket.ready(reads).await?;
+            let mut buffer = SharedBuffer::take();
             for _ in 0..READS_A_TURN {
                 match buffer.receive(&self.socket) {
                     Ok(received) => {
+                        errors_in_a_row = 0;
                         self.take_all(&received, clock, admission);
                         let mut dropped = u64::from(received.is_cut_short);
                         if let Some(lost) = received.lost {
@@ -244,10 +274,16 @@ impl Endpoint {
                         break;
                     }
                     Err(error) if error.kind() == ErrorKind::ConnectionRefused => self.refused(),
-                    // What the network says of one client's address.
-                    Err(_) => {}
+                    // What the network says of one client's address, or for ever of the socket.
+                    Err(error) => {
+                        errors_in_a_row += 1;
+                        if errors_in_a_row > MAX_ERRORS_IN_A_ROW && self.serving.is_none() {
+                            return Err(error);
+                        }
+                    }
                 }
             }
+            drop(buffer);
             tokio::task::yield_now().await;
         }
     }

@@ -16,8 +16,6 @@ use crate::cluster_core::ClusterCore;
 use crate::error::{UpstreamError, UpstreamErrorKind};
 use crate::server_names::ConnectionName;
 
-/// Codes of QUIC that carry alerts of TLS begin here (RFC 9001, 4.8).
-const FIRST_OF_TLS: u64 = 0x100;
 /// What Envoy says where nobody listens.
 pub(super) const REFUSED: &str = "Write failed with error: 111 (Connection refused)";
 
@@ -169,12 +167,8 @@ fn of_lost(core: &ClusterCore, lost: &Lost) -> UpstreamError {
             let text = format!("QUIC_PACKET_WRITE_ERROR with details: {REFUSED}");
             (UpstreamErrorKind::LocalConnectionFailure, text)
         }
-        Lost::Closed {
-            code,
-            is_application,
-            reason,
-        } => {
-            let (name, phrase) = close_words((*code, *is_application), reason);
+        Lost::Closed { reason, .. } => {
+            let (name, phrase) = close_words(reason);
             count_close(core, "rx", name);
             let text = format!("{name} with details: {phrase}");
             (UpstreamErrorKind::RemoteConnectionFailure, text)
@@ -183,9 +177,19 @@ fn of_lost(core: &ClusterCore, lost: &Lost) -> UpstreamError {
             UpstreamErrorKind::LocalConnectionFailure,
             text.clone().into_string(),
         ),
-        Lost::TimedOut | Lost::Reset | Lost::Local => {
-            (UpstreamErrorKind::LocalConnectionFailure, String::new())
+        Lost::TimedOut => {
+            let name = "QUIC_NETWORK_IDLE_TIMEOUT";
+            count_close(core, "tx", name);
+            let text = format!("{name} with details: No recent network activity");
+            (UpstreamErrorKind::LocalConnectionFailure, text)
         }
+        Lost::Reset => {
+            let name = "QUIC_PUBLIC_RESET";
+            count_close(core, "rx", name);
+            let text = format!("{name} with details: Received stateless reset.");
+            (UpstreamErrorKind::RemoteConnectionFailure, text)
+        }
+        Lost::Local => (UpstreamErrorKind::LocalConnectionFailure, String::new()),
     };
     UpstreamError {
         transport_failure_reason: (!reason.is_empty()).then(|| reason.into()),
@@ -194,10 +198,7 @@ fn of_lost(core: &ClusterCore, lost: &Lost) -> UpstreamError {
 }
 
 /// Envoy's name of a host's close and its phrase, in front of which hosts of its kind put the number of that name.
-pub(super) fn close_words(
-    (code, is_application): (u64, bool),
-    reason: &str,
-) -> (&'static str, &str) {
+pub(super) fn close_words(reason: &str) -> (&'static str, &str) {
     let told = reason.split_once(':');
     let named = told.and_then(|(number, phrase)| {
         let name = match number.parse().ok()? {
@@ -208,10 +209,8 @@ pub(super) fn close_words(
         };
         Some((name, phrase))
     });
-    named.unwrap_or(match code {
-        FIRST_OF_TLS.. if !is_application => ("QUIC_HANDSHAKE_FAILED", reason),
-        _ => ("QUIC_IETF_GQUIC_ERROR_MISSING", reason),
-    })
+    // Alerts of TLS too.
+    named.unwrap_or(("QUIC_IETF_GQUIC_ERROR_MISSING", reason))
 }
 
 fn first_word(error: &UpstreamError) -> &str {

@@ -32,6 +32,9 @@ const IDLE: usize = 0;
 /// `max_connection_duration`.
 const LIFE: usize = 1;
 
+/// As many places are told of at the most, for as many streams are opened ahead to know of them.
+const MOST_PROMISED: u32 = 256;
+
 /// What driver and requests share.
 pub(crate) struct Http3Connection {
     core: Rc<ClusterCore>,
@@ -46,6 +49,8 @@ pub(crate) struct Http3Connection {
     streams: RefCell<HashMap<StreamId, Rc<Mailbox>>>,
     /// Streams that are open, and for requests to come.
     open: RefCell<VecDeque<StreamId>>,
+    /// Whether the host has allowed a stream yet.
+    had_stream: Cell<bool>,
     max_concurrent_streams: u32,
     /// Requests that have a place and have not begun.
     reserved: Cell<u32>,
@@ -53,6 +58,8 @@ pub(crate) struct Http3Connection {
     requests_left: Cell<u32>,
     /// Whether it takes no more requests.
     is_leaving: Cell<bool>,
+    /// Whether the host has said that it takes no more.
+    host_left: Cell<bool>,
     /// Whether the host broke the protocol.
     is_broken: Cell<bool>,
     /// Whether requests were under way then, and count as cut off by the end of the connection: not by what is malformed.
@@ -71,7 +78,10 @@ pub(super) async fn drive(connection: Rc<Http3Connection>) {
     connection
         .own
         .open(&connection.quic, &connection.codec.borrow());
-    connection.await_requests();
+    // Who has waited for it may have it already.
+    if connection.is_unused() {
+        connection.await_requests();
+    }
     let ended = poll_fn(|cx| connection.poll_drive(cx)).await;
     connection.end(ended);
     let quic = Rc::clone(&connection.quic);
@@ -101,6 +111,7 @@ impl Http3Connection {
             own: OwnStreams::default(),
             streams: RefCell::default(),
             open: RefCell::default(),
+            had_stream: Cell::new(false),
             max_concurrent_streams: http
                 .http3
                 .as_ref()
@@ -109,6 +120,7 @@ impl Http3Connection {
             requests: Cell::new(0),
             requests_left: Cell::new(http.max_requests_per_connection.unwrap_or(u32::MAX)),
             is_leaving: Cell::new(false),
+            host_left: Cell::new(false),
             is_broken: Cell::new(false),
             was_in_use: Cell::new(false),
             end_details: RefCell::default(),
@@ -148,9 +160,19 @@ impl Http3Connection {
             let Some(id) = self.quic.open_request() else {
                 return false;
             };
+            self.had_stream.set(true);
             open.push_back(id);
         }
         true
+    }
+
+    /// Whether the host has yet to allow its first stream. As in Envoy that is waited for as for a handshake: a host that
+    /// never does is not asked for connection after connection.
+    pub(crate) fn awaits_first_stream(&self) -> bool {
+        !self.is_leaving.get()
+            && !self.had_stream.get()
+            && self.life.borrow().is_some()
+            && !self.has_stream_for(1)
     }
 
     /// Requests under way.
@@ -164,15 +186,23 @@ impl Http3Connection {
             false => 0,
             true => {
                 let free = self.max_concurrent_streams.saturating_sub(self.taken());
-                usize::try_from(free.min(self.requests_left.get())).unwrap_or(usize::MAX)
+                let free = free.min(self.requests_left.get()).min(MOST_PROMISED);
+                let reserved = self.reserved.get();
+                let _or_fewer = self.has_stream_for(reserved.saturating_add(free));
+                let open = self.open.borrow().len();
+                let allowed = open.saturating_sub(usize::try_from(reserved).unwrap_or(0));
+                allowed.min(usize::try_from(free).unwrap_or(usize::MAX))
             }
         }
     }
 
-    /// Begins the stream of a request that has a place; none if the connection has ended meanwhile.
+    /// Begins the stream of a request that has a place; none if the host has left meanwhile.
     pub(crate) fn begin(&self) -> Option<Rc<Mailbox>> {
         self.reserved.set(self.reserved.get().saturating_sub(1));
         self.life.borrow().as_ref()?;
+        if self.host_left.get() {
+            return None;
+        }
         let id = self.open.borrow_mut().pop_front()?;
         let mailbox = Rc::new(Mailbox::new(id));
         self.streams.borrow_mut().insert(id, Rc::clone(&mailbox));
@@ -222,16 +252,18 @@ impl Http3Connection {
                 }
                 self.is_leaving.set(true);
             }
-            if self.quic.is_refused() {
-                let name = "QUIC_PACKET_WRITE_ERROR";
-                count_close(&self.core, "tx", name);
-                self.end_for(format!("{name}|FROM_SELF|{REFUSED}"), Cut::Gone);
-                return Poll::Ready(Ended::Local);
-            }
+            // What came before the network's refusal counts.
             while let Some(event) = self.quic.next_event(clock.now()) {
                 if let Some(ended) = self.heed(event) {
                     return Poll::Ready(ended);
                 }
+            }
+            if self.quic.is_refused() {
+                let name = "QUIC_PACKET_WRITE_ERROR";
+                count_close(&self.core, "tx", name);
+                self.end_for(format!("{name}|FROM_SELF|{REFUSED}"), Cut::Gone);
+                self.close(ErrorCode::NO_ERROR, "");
+                return Poll::Ready(Ended::Local);
             }
             if self.is_broken.get() {
                 return Poll::Ready(Ended::Local);
@@ -325,24 +357,28 @@ impl Http3Connection {
         if let Err(error) = read {
             return self.fail(&error);
         }
-        if self.codec.borrow().peer_goes_away().is_some() && !self.is_leaving.replace(true) {
-            self.core.traffic.upstream_cx_close_notify.inc();
+        if self.codec.borrow().peer_goes_away().is_some() {
+            self.host_left.set(true);
+            if !self.is_leaving.replace(true) {
+                self.core.traffic.upstream_cx_close_notify.inc();
+            }
         }
     }
 
     /// The connection has ended without our doing.
     fn lost(&self, lost: Lost) -> Ended {
         let (ended, details) = match &lost {
-            Lost::Closed {
-                code,
-                is_application,
-                reason,
-            } => {
-                let (name, phrase) = close_words((*code, *is_application), reason);
+            Lost::Closed { reason, .. } => {
+                let (name, phrase) = close_words(reason);
                 count_close(&self.core, "rx", name);
                 (Ended::Remote, format!("{name}|FROM_PEER|{phrase}"))
             }
-            Lost::Reset => (Ended::Remote, "QUIC_PUBLIC_RESET|FROM_PEER|".to_owned()),
+            Lost::Reset => {
+                let name = "QUIC_PUBLIC_RESET";
+                count_close(&self.core, "rx", name);
+                let text = format!("{name}|FROM_PEER|Received stateless reset.");
+                (Ended::Remote, text)
+            }
             Lost::TimedOut => {
                 let name = match self.streams.borrow().is_empty() {
                     true => "QUIC_SILENT_IDLE_TIMEOUT",
@@ -351,7 +387,11 @@ impl Http3Connection {
                 count_close(&self.core, "tx", name);
                 (Ended::Local, format!("{name}|FROM_SELF|"))
             }
-            Lost::Violated(why) => (Ended::Local, format!("QUIC_INTERNAL_ERROR|FROM_SELF|{why}")),
+            Lost::Violated(why) => {
+                let name = "QUIC_INTERNAL_ERROR";
+                count_close(&self.core, "tx", name);
+                (Ended::Local, format!("{name}|FROM_SELF|{why}"))
+            }
             Lost::Refused | Lost::Local => (Ended::Local, String::new()),
         };
         self.end_for(details, Cut::Gone);
@@ -381,16 +421,20 @@ impl Http3Connection {
             Some(_) => "Invalid headers",
             None => &error.text,
         };
-        let is_malformed = error.problem == Problem::Frame;
-        self.was_in_use.set(!is_malformed && !self.is_unused());
-        self.end_for(
-            format!("{name}|FROM_SELF|{text}"),
-            match is_malformed {
-                true => Cut::Failed,
-                false => Cut::Gone,
-            },
-        );
+        let cut = Self::cut_by(error);
+        self.was_in_use.set(cut == Cut::Gone && !self.is_unused());
+        // What is read behind the end of the connection came before it.
+        self.end_details.take();
+        self.end_for(format!("{name}|FROM_SELF|{text}"), cut);
         self.close(error.code(), &error.reason());
+    }
+
+    /// What an error of the connection is to its requests.
+    pub(crate) fn cut_by(error: &ConnectionError) -> Cut {
+        match error.problem {
+            Problem::Frame => Cut::Failed,
+            _ => Cut::Gone,
+        }
     }
 
     fn close(&self, code: ErrorCode, reason: &str) {
@@ -448,7 +492,7 @@ impl Shareable for Http3Connection {
     }
 
     fn takes_streams(&self) -> bool {
-        self.life.borrow().is_some() && !self.open.borrow().is_empty()
+        !self.host_left.get() && self.life.borrow().is_some() && !self.open.borrow().is_empty()
     }
 
     fn give_up_place(&self) {

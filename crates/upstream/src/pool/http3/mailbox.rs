@@ -72,4 +72,23 @@ impl Mailbox {
         }
         self.task.wake();
     }
+
+    /// What ends the request though more of the answer may be here; the end of the connection does not: what has come
+    /// before it counts.
+    pub(crate) fn cut_at_once(&self) -> Option<Cut> {
+        self.cut.get().filter(|cut| *cut != Cut::Gone)
+    }
+
+    /// Why the stream or the connection is over, where it is.
+    pub(crate) fn cut_by_now(&self) -> Cut {
+        self.cut.get().unwrap_or(Cut::Gone)
+    }
+
+    /// What has come breaks the protocol. Where that is found behind the end of the connection, it came before it.
+    pub(crate) fn found(&self, why: Cut) {
+        if self.cut.get() == Some(Cut::Gone) {
+            self.cut.set(None);
+        }
+        self.cut(why);
+    }
 }

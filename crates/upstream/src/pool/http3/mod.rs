@@ -50,6 +50,13 @@ impl HostPool {
         free.map(Rc::clone)
     }
 
+    /// Connections of QUIC whose hosts have yet to allow a stream.
+    pub(super) fn http3_without_streams(&self) -> usize {
+        let connections = self.http3.borrow();
+        let waiting = connections.iter().filter(|one| one.awaits_first_stream());
+        waiting.count()
+    }
+
     /// A place on a connection of QUIC, or in the queue.
     pub(super) fn lend_http3_place(self: &Rc<Self>) -> Result<Lent, UpstreamError> {
         match self.free_http3_place() {

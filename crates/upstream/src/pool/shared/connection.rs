@@ -57,7 +57,10 @@ pub(crate) struct Http2Connection {
 
 /// Drives a connection to its end.
 pub(crate) async fn drive(connection: Rc<Http2Connection>) {
-    connection.await_requests();
+    // Who has waited for it may have it already.
+    if connection.is_unused() {
+        connection.await_requests();
+    }
     let ended = poll_fn(|cx| connection.poll_drive(cx)).await;
     connection.end(ended);
 }

@@ -175,7 +175,7 @@ impl HostPool {
                 usize::try_from(at_once.min(in_all)).unwrap_or(usize::MAX)
             }
         };
-        self.connecting.get().saturating_mul(places)
+        (self.connecting.get() + self.http3_without_streams()).saturating_mul(places)
     }
 
     /// Whether requests share a connection that was opened.
