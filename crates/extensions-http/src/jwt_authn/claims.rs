@@ -1,17 +1,20 @@
 //! JSON objects of tokens and keys as values of metadata, and claims as texts.
 
 use std::borrow::Cow;
+use std::fmt::{self, Formatter};
 
 use nuncio_contract::stream_info::metadata::{Struct, Value};
+use serde::de::{Deserialize, Deserializer, Error as _, MapAccess, SeqAccess, Visitor};
 use serde_json::Value as Json;
 
-/// Reads an object; nesting is bounded by the reader. As in Envoy, line ends may stand in texts.
+/// Reads an object; nesting is bounded by the reader. As in Envoy, line ends may stand in texts, and no name stands twice
+/// in an object.
 pub(super) fn read(text: &[u8]) -> Option<Struct> {
     let text = with_escapes(text);
-    let Ok(Json::Object(members)) = serde_json::from_slice::<Json>(&text) else {
-        return None;
-    };
-    Some(structure(members))
+    match serde_json::from_slice(&text) {
+        Ok(Read(Value::Struct(members))) => Some(members),
+        _ => None,
+    }
 }
 
 /// The text with escapes for control characters within strings, where JSON would not have them.
@@ -35,23 +38,70 @@ fn with_escapes(text: &[u8]) -> Cow<'_, [u8]> {
     Cow::Owned(out)
 }
 
-fn structure(members: serde_json::Map<String, Json>) -> Struct {
-    let mut out = Struct::default();
-    for (name, value) in members {
-        out.insert(name, convert(value));
+/// A value of JSON whose objects have each name once.
+struct Read(Value);
+
+impl<'de> Deserialize<'de> for Read {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        from.deserialize_any(Reader).map(Read)
     }
-    out
 }
 
-fn convert(json: Json) -> Value {
-    match json {
-        Json::Null => Value::Null,
-        Json::Bool(value) => Value::Bool(value),
-        Json::Number(number) => Value::Number(number.as_f64().unwrap_or(0.0)),
-        Json::String(text) => Value::String(text.into()),
-        Json::Array(items) => Value::List(items.into_iter().map(convert).collect()),
-        Json::Object(members) => Value::Struct(structure(members)),
+struct Reader;
+
+impl<'de> Visitor<'de> for Reader {
+    type Value = Value;
+
+    fn expecting(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        f.write_str("a value of JSON")
     }
+
+    fn visit_unit<E>(self) -> Result<Value, E> {
+        Ok(Value::Null)
+    }
+
+    fn visit_bool<E>(self, value: bool) -> Result<Value, E> {
+        Ok(Value::Bool(value))
+    }
+
+    fn visit_i64<E>(self, number: i64) -> Result<Value, E> {
+        Ok(number_of(number.into()))
+    }
+
+    fn visit_u64<E>(self, number: u64) -> Result<Value, E> {
+        Ok(number_of(number.into()))
+    }
+
+    fn visit_f64<E>(self, number: f64) -> Result<Value, E> {
+        Ok(Value::Number(number))
+    }
+
+    fn visit_str<E>(self, text: &str) -> Result<Value, E> {
+        Ok(Value::String(text.into()))
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Value, A::Error> {
+        let mut list = Vec::new();
+        while let Some(Read(item)) = items.next_element()? {
+            list.push(item);
+        }
+        Ok(Value::List(list))
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<Value, A::Error> {
+        let mut read = Struct::default();
+        while let Some((name, Read(value))) = members.next_entry::<String, Read>()? {
+            if read.get(&name).is_some() {
+                return Err(A::Error::custom("a name stands twice"));
+            }
+            read.insert(name, value);
+        }
+        Ok(Value::Struct(read))
+    }
+}
+
+fn number_of(number: serde_json::Number) -> Value {
+    Value::Number(number.as_f64().unwrap_or(0.0))
 }
 
 /// A number that is not negative and below 2^64, cut to a whole one.

@@ -379,3 +379,18 @@ fn texts_of_several_words_become_lists_if_that_is_wanted() {
     assert_eq!(claims.get("scope"), Some(&Value::List(words.to_vec())));
     assert_eq!(claims.get("n"), Some(&Value::Number(1.0)));
 }
+
+#[test]
+fn a_name_that_stands_twice_is_no_json() {
+    let worker = local("");
+    for payload in [
+        "{\"iss\":\"other\",\"iss\":\"i\"}",
+        "{\"iss\":\"i\",\"in\":{\"a\":1,\"a\":2}}",
+        "{\"iss\":\"i\",\"in\":[{\"a\":1,\"a\":1}]}",
+    ] {
+        let told = verdict(&mut with_token(&worker, &token(payload)));
+        assert_eq!(told, "Jwt payload is an invalid JSON", "{payload}");
+    }
+    let once = "{\"iss\":\"i\",\"in\":[{\"a\":1},{\"a\":null},true,-1,1.5]}";
+    assert_eq!(verdict(&mut with_token(&worker, &token(once))), "");
+}
