@@ -48,7 +48,9 @@ fn written_is_read((head, payload): &Message, protocol: Protocol) {
         Protocol::LaxBinary => Transport::Framed,
         _ => Transport::Header,
     };
-    encode((transport, protocol), head, &written, &mut bytes);
+    if encode((transport, protocol), head, &written, &mut bytes).is_err() {
+        return;
+    }
     let settings = DecoderSettings {
         transport: Some(transport),
         protocol: Some(protocol),

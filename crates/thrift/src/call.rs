@@ -35,6 +35,8 @@ pub(crate) struct Call<'a> {
     is_counted: bool,
     /// Whether a service was asked about it: Envoy shows it as one whose payload could not be taken unread then.
     was_asked_about: bool,
+    /// How large its payload was.
+    pub(crate) payload_bytes: usize,
 }
 
 /// What is known of a call once its head is there.
@@ -90,6 +92,7 @@ impl<'a> Call<'a> {
             stage: Stage::Receives,
             is_counted: false,
             was_asked_about: false,
+            payload_bytes: 0,
         }
     }
 
@@ -100,11 +103,7 @@ impl<'a> Call<'a> {
         let random = self.proxy.worker.services.random_u64();
         let choice = config.routes.choose(&head, random);
         let cluster = choice.as_ref().and_then(|it| self.cluster(it));
-        let framed = |it| matches!(it, Transport::Framed | Transport::Header);
-        let can_pass = cluster.is_some_and(|cluster| {
-            let (transport, protocol) = spoken(&cluster, speaks);
-            framed(transport) && framed(speaks.0) && protocol == strict(speaks.1)
-        });
+        let can_pass = cluster.is_some_and(|cluster| can_pass(speaks, spoken(&cluster, speaks)));
         self.told = Some(Told {
             speaks,
             head,
@@ -129,6 +128,10 @@ impl<'a> Call<'a> {
 
     /// It is there whole, or as far as it can be understood.
     pub(crate) fn start(&mut self, payload: Payload) {
+        self.payload_bytes = match &payload {
+            Payload::Values(bytes) | Payload::Unread(bytes) => bytes.len(),
+            Payload::Broken(_) => 0,
+        };
         self.show_values(&payload);
         self.filter(0, payload);
     }
@@ -222,8 +225,10 @@ impl<'a> Call<'a> {
             return Err(internal(format!("maintenance mode for cluster '{name}'")));
         }
         let metadata = self.wanted_metadata(choice);
+        let destination = cluster.shared().destination_of(&self.info);
         let wishes = PickContext {
             metadata_match: metadata.as_ref(),
+            destination: destination.as_ref(),
             ..PickContext::default()
         };
         let clusters = &self.proxy.worker.clusters;
@@ -236,6 +241,12 @@ impl<'a> Call<'a> {
         let speaks = spoken(&cluster, told.speaks);
         let head = self.stripped(choice, &told.head);
         self.mirror(choice, &head, told.speaks, &payload);
+        // The cluster may be another by now than when the payload was taken.
+        let payload = match &payload {
+            Payload::Unread(bytes) if !can_pass(told.speaks, speaks) => read(told.speaks, bytes)
+                .ok_or_else(|| internal(format!("no payload for cluster '{name}'")))?,
+            _ => payload,
+        };
         let asked = Asked {
             cluster,
             host,
@@ -247,12 +258,8 @@ impl<'a> Call<'a> {
             progress: Rc::clone(&self.progress),
             is_mirror: false,
         };
-        let framed = |it| matches!(it, Transport::Framed | Transport::Header);
         if let Some(told) = &mut self.told {
-            told.is_passable = !self.was_asked_about
-                && framed(speaks.0)
-                && framed(told.speaks.0)
-                && speaks.1 == strict(told.speaks.1);
+            told.is_passable = !self.was_asked_about && can_pass(told.speaks, speaks);
             told.head = head;
         }
         Ok(asked)
@@ -297,18 +304,27 @@ impl<'a> Call<'a> {
             let Some(cluster) = worker.clusters.get(mirror.id) else {
                 continue;
             };
-            let speaks = spoken(&cluster, speaks);
+            let client = speaks;
+            let speaks = spoken(&cluster, client);
             let payload = match payload {
-                Payload::Values(values) => Payload::Values(values.clone()),
-                Payload::Unread(bytes) => Payload::Unread(bytes.clone()),
-                Payload::Broken(_) => continue,
+                Payload::Values(values) => Some(Payload::Values(values.clone())),
+                Payload::Unread(bytes) if can_pass(client, speaks) => {
+                    Some(Payload::Unread(bytes.clone()))
+                }
+                Payload::Unread(bytes) => read(client, bytes),
+                Payload::Broken(_) => None,
+            };
+            let Some(payload) = payload else {
+                continue;
             };
             let stats = ClusterStats(Rc::clone(&cluster));
             stats.called(head.kind);
-            let Ok(host) = worker
-                .clusters
-                .choose_host(&cluster, &PickContext::default())
-            else {
+            let destination = cluster.shared().destination_of(&self.info);
+            let wishes = PickContext {
+                destination: destination.as_ref(),
+                ..PickContext::default()
+            };
+            let Ok(host) = worker.clusters.choose_host(&cluster, &wishes) else {
                 self.proxy.stats.shadow_request_submit_failure.inc();
                 continue;
             };
@@ -645,6 +661,17 @@ impl Drop for Call<'_> {
         }
         self.proxy.log(&self.info);
     }
+}
+
+/// Whether what this client says can go to this host as it is.
+fn can_pass(client: Spoken, host: Spoken) -> bool {
+    let framed = |it| matches!(it, Transport::Framed | Transport::Header);
+    framed(client.0) && framed(host.0) && host.1 == strict(client.1)
+}
+
+/// A payload that was not looked at, as values; none if it holds none.
+fn read((_, protocol): Spoken, bytes: &[u8]) -> Option<Payload> {
+    values_of(protocol, bytes).map(Payload::Values)
 }
 
 fn text(text: impl AsRef<str>) -> Value {

@@ -5,12 +5,12 @@
 use std::cell::{Cell, RefCell};
 use std::future::poll_fn;
 use std::rc::Rc;
-use std::task::ready;
+use std::task::{Context, Poll, ready};
 use std::time::Instant;
 
 use nuncio_codec::thrift::{
-    AppException, DecodeError, Decoder, DecoderSettings, Head, MessageKind, Protocol, ReplyKind,
-    Transport, encode, payload_as, reply_kind,
+    AppException, DecodeError, Decoder, DecoderSettings, Head, MAX_FRAME_BYTES, MessageKind,
+    Protocol, ReplyKind, Transport, encode, payload_as, reply_kind,
 };
 use nuncio_contract::buffer::Buffer;
 use nuncio_contract::services::WorkerServices;
@@ -120,25 +120,26 @@ impl Drop for Measured<'_> {
 }
 
 /// Sends a call; none is answered where none is wanted.
-pub(crate) async fn ask(asked: Asked) -> Result<Option<Answer>, Failure> {
+pub(crate) async fn ask(mut asked: Asked) -> Result<Option<Answer>, Failure> {
     let stats = ClusterStats(Rc::clone(&asked.cluster));
     let address = asked.host.host().shown_address();
     *asked.progress.address.borrow_mut() = address.serialize_as_string().unwrap_or_default();
     let mut connection = connect(&asked).await?;
     asked.progress.is_connected.set(true);
-    let bytes = match asked.bytes(&connection) {
+    let id = connection.calls_before().cast_signed();
+    let mut hearing = Hearing::of(&asked, id);
+    let bytes = match asked.take_bytes(id) {
         Ok(bytes) => bytes,
         Err(error) => {
             connection.reset(EndedBy::Us);
             return Err(Failure::Call(error));
         }
     };
-    if send(&mut connection, &bytes, &asked.progress)
-        .await
-        .is_err()
-    {
-        return Err(asked.lost(connection, false));
+    if send(&mut connection, &bytes, &mut hearing).await.is_err() {
+        let is_started = asked.progress.bytes_received.get() > 0;
+        return Err(asked.lost(connection, is_started));
     }
+    drop(bytes);
     stats.sent(asked.progress.bytes_sent.get());
     asked.progress.is_sent.set(true);
     let measured = || Measured(&stats, asked.services.now(), &*asked.services);
@@ -146,7 +147,11 @@ pub(crate) async fn ask(asked: Asked) -> Result<Option<Answer>, Failure> {
     match asked.head.kind {
         MessageKind::Call => {}
         MessageKind::Oneway => {
-            connection.finish();
+            connection.sent_oneway();
+            match hearing.decoder.waiting_bytes() > 0 {
+                true => connection.close(),
+                false => connection.finish(),
+            }
             return Ok(None);
         }
         // As in Envoy, which sends them and waits for nothing.
@@ -159,8 +164,54 @@ pub(crate) async fn ask(asked: Asked) -> Result<Option<Answer>, Failure> {
             });
         }
     }
-    asked.answer(connection, &stats).await.map(Some)
+    asked.answer(connection, hearing, &stats).await.map(Some)
 }
+
+/// What is heard of a host.
+struct Hearing {
+    decoder: Decoder,
+    input: Buffer,
+    progress: Rc<Progress>,
+    /// The number of the call.
+    id: i32,
+    /// Whether payloads are taken unread.
+    unread: bool,
+}
+
+impl Hearing {
+    fn of(asked: &Asked, id: i32) -> Self {
+        let (transport, protocol) = asked.speaks;
+        Hearing {
+            decoder: Decoder::new(DecoderSettings {
+                transport: Some(transport),
+                protocol: Some(protocol),
+                keeps_case: asked.keeps_case,
+            }),
+            input: Buffer::new(),
+            progress: Rc::clone(&asked.progress),
+            id,
+            unread: matches!(asked.payload, Payload::Unread(_)),
+        }
+    }
+
+    /// Takes what has come.
+    ///
+    /// # Errors
+    /// Nothing more comes.
+    fn poll(&mut self, connection: &mut CallConnection, cx: &mut Context<'_>) -> PollHeard {
+        let most = Buffer::BODY_BYTES;
+        let Ok(count @ 1..) = ready!(connection.poll_read(cx, &mut self.input, most)) else {
+            return Err(()).into();
+        };
+        let received = &self.progress.bytes_received;
+        received.set(received.get() + u64::try_from(count).unwrap_or(u64::MAX));
+        self.decoder.push(self.input.readable());
+        self.input.clear();
+        Ok(()).into()
+    }
+}
+
+type PollHeard = Poll<Result<(), ()>>;
 
 async fn connect(asked: &Asked) -> Result<CallConnection, Failure> {
     let acquired = match asked.host.new_call() {
@@ -192,38 +243,59 @@ async fn connect(asked: &Asked) -> Result<CallConnection, Failure> {
 async fn send(
     connection: &mut CallConnection,
     bytes: &[u8],
-    progress: &Progress,
+    hearing: &mut Hearing,
 ) -> Result<(), ()> {
     let mut sent = 0;
     poll_fn(|cx| {
-        while let Some(rest @ [_, ..]) = bytes.get(sent..) {
-            match ready!(connection.poll_write(cx, rest)) {
-                Ok(count @ 1..) => {
-                    sent += count;
-                    let sent = u64::try_from(sent).unwrap_or(u64::MAX);
-                    progress.bytes_sent.set(sent);
-                }
-                _ => return Err(()).into(),
+        let is_sent = poll_send(connection, bytes, (&mut sent, &hearing.progress), cx);
+        if is_sent.is_ready() {
+            return is_sent;
+        }
+        // Some hosts have to say something before they hear the rest.
+        while hearing.decoder.waiting_bytes() < MAX_FRAME_BYTES {
+            match hearing.poll(connection, cx) {
+                Poll::Ready(Ok(())) => {}
+                other => return other,
             }
         }
-        connection.poll_flush(cx).map_err(|_| ())
+        Poll::Pending
     })
     .await
 }
 
+fn poll_send(
+    connection: &mut CallConnection,
+    bytes: &[u8],
+    (sent, progress): (&mut usize, &Progress),
+    cx: &mut Context<'_>,
+) -> PollHeard {
+    while let Some(rest @ [_, ..]) = bytes.get(*sent..) {
+        match ready!(connection.poll_write(cx, rest)) {
+            Ok(count @ 1..) => {
+                *sent += count;
+                let sent = u64::try_from(*sent).unwrap_or(u64::MAX);
+                progress.bytes_sent.set(sent);
+            }
+            _ => return Err(()).into(),
+        }
+    }
+    connection.poll_flush(cx).map_err(|_| ())
+}
+
 impl Asked {
-    /// The call as its host is told it.
-    fn bytes(&self, connection: &CallConnection) -> Result<Vec<u8>, DecodeError> {
+    /// The call as its host is told it; what it holds is no longer kept.
+    fn take_bytes(&mut self, id: i32) -> Result<Vec<u8>, DecodeError> {
         let (_, protocol) = self.speaks;
-        let payload = match &self.payload {
+        let payload = std::mem::replace(&mut self.payload, Payload::Values(Vec::new()));
+        let payload = match &payload {
             Payload::Unread(bytes) => bytes.as_slice().into(),
             Payload::Values(values) => payload_as(protocol, values)?,
             Payload::Broken(error) => return Err(error.clone()),
         };
         let mut head = self.head.clone();
-        head.sequence_id = connection.calls_before().cast_signed();
+        head.sequence_id = id;
         let mut out = Vec::with_capacity(payload.len() + head.method.len() + 64);
-        encode(self.speaks, &head, &payload, &mut out);
+        encode(self.speaks, &head, &payload, &mut out)?;
         Ok(out)
     }
 
@@ -240,41 +312,34 @@ impl Asked {
     async fn answer(
         &self,
         mut connection: CallConnection,
+        mut hearing: Hearing,
         stats: &ClusterStats,
     ) -> Result<Answer, Failure> {
-        let (transport, protocol) = self.speaks;
-        let mut decoder = Decoder::new(DecoderSettings {
-            transport: Some(transport),
-            protocol: Some(protocol),
-            keeps_case: self.keeps_case,
-        });
-        let unread = matches!(self.payload, Payload::Unread(_));
         let mut head = None;
-        let mut input = Buffer::new();
         loop {
-            let most = Buffer::BODY_BYTES;
-            let read = poll_fn(|cx| connection.poll_read(cx, &mut input, most)).await;
-            let Ok(count @ 1..) = read else {
-                let is_started = self.progress.bytes_received.get() > 0;
-                return Err(self.lost(connection, is_started));
-            };
-            let received = &self.progress.bytes_received;
-            received.set(received.get() + u64::try_from(count).unwrap_or(u64::MAX));
-            decoder.push(input.readable());
-            input.clear();
-            let payload = match decode(&mut decoder, &mut head, unread) {
-                Ok(None) => continue,
-                Ok(Some(payload)) => payload,
+            let payload = match decode(&mut hearing.decoder, &mut head, hearing.unread) {
+                Ok(payload) => payload,
                 Err(error) => {
                     connection.reset(EndedBy::Us);
                     stats.count("upstream_resp_decoding_error");
                     return Err(Failure::Answer(error));
                 }
             };
-            let Some(head) = head.take() else {
-                continue;
-            };
-            return Ok(self.answered(connection, stats, (head, payload), &decoder));
+            if let Some(payload) = payload
+                && let Some(head) = head.take()
+            {
+                let earlier = 0..hearing.id;
+                if connection.may_owe() && earlier.contains(&head.sequence_id) {
+                    // What a call before this one is answered that wanted no answer.
+                    continue;
+                }
+                return Ok(self.answered(connection, stats, (head, payload), &hearing));
+            }
+            let heard = poll_fn(|cx| hearing.poll(&mut connection, cx)).await;
+            if heard.is_err() {
+                let is_started = self.progress.bytes_received.get() > 0;
+                return Err(self.lost(connection, is_started));
+            }
         }
     }
 
@@ -283,9 +348,9 @@ impl Asked {
         connection: CallConnection,
         stats: &ClusterStats,
         (mut head, payload): (Head, Vec<u8>),
-        decoder: &Decoder,
+        hearing: &Hearing,
     ) -> Answer {
-        let unread = matches!(self.payload, Payload::Unread(_));
+        let (decoder, unread) = (&hearing.decoder, hearing.unread);
         let protocol = match unread {
             true => decoder.protocol().unwrap_or(Protocol::Binary),
             false => Protocol::Binary,
@@ -303,7 +368,10 @@ impl Asked {
         if drains {
             stats.count("upstream_cx_drain_close");
         }
-        match drains || decoder.waiting_bytes() > 0 {
+        // Another call must not be given what is left of this one, or what belongs to one before it.
+        let is_odd =
+            decoder.waiting_bytes() > 0 || !decoder.was_used_up() || head.sequence_id != hearing.id;
+        match drains || is_odd {
             true => connection.close(),
             false => connection.finish(),
         }

@@ -63,7 +63,10 @@ impl ThriftProxy {
         };
         let mut session = Session::new(&self.0, &mut transport, &info);
         let close = poll_fn(|cx| match drained.as_mut().poll(cx) {
-            Poll::Ready(()) => Poll::Ready(NetworkClose::default()),
+            Poll::Ready(()) => {
+                session.cut_short(false);
+                Poll::Ready(NetworkClose::default())
+            }
             Poll::Pending => session.poll(cx),
         })
         .await;

@@ -28,7 +28,7 @@ pub(crate) fn exception(
     let values = exception.payload();
     let payload = payload_as(speaks.1, &values)?;
     let mut out = Vec::new();
-    encode(speaks, &head, &payload, &mut out);
+    encode(speaks, &head, &payload, &mut out)?;
     Ok(out)
 }
 
@@ -50,6 +50,6 @@ pub(crate) fn answer(
         Payload::Broken(error) => return Err(error.clone()),
     };
     let mut out = Vec::with_capacity(payload.len() + head.method.len() + 64);
-    encode(speaks, &head, &payload, &mut out);
+    encode(speaks, &head, &payload, &mut out)?;
     Ok(out)
 }

@@ -15,8 +15,12 @@ use crate::exchange::Payload;
 use crate::on_worker::OnWorker;
 use crate::reply;
 
-/// A client with so many calls that are not answered is not read.
+/// With so many bytes that wait a client that may not go on is not read; up to there it is, so that its end shows.
+const MAX_WAITING_BYTES: usize = 64 << 10;
+/// A client with so many calls that are not answered begins no more.
 const MAX_CALLS: usize = 256;
+/// The same for one whose calls hold so many bytes.
+const MAX_PAYLOAD_BYTES: usize = 16 << 20;
 /// The same for a client that does not read so many bytes of answers.
 const MAX_UNREAD_BYTES: usize = 1 << 20;
 
@@ -30,6 +34,8 @@ pub(crate) struct Session<'a> {
     /// The call of which some is missing.
     receiving: Option<Receiving<'a>>,
     calls: Vec<Call<'a>>,
+    /// What the calls hold.
+    payload_bytes: usize,
     calls_seen: u32,
     /// Answers that are to be sent, and how much of them has gone.
     out: Vec<u8>,
@@ -62,6 +68,7 @@ impl<'a> Session<'a> {
             input: Buffer::new(),
             receiving: None,
             calls: Vec::new(),
+            payload_bytes: 0,
             calls_seen: 0,
             out: Vec::new(),
             sent: 0,
@@ -83,23 +90,29 @@ impl<'a> Session<'a> {
                     return Poll::Ready(NetworkClose::default());
                 }
             };
-            self.poll_calls(cx);
+            let has_stopped = self.poll_calls(cx);
             if self.poll_send(cx).is_err() {
                 self.cut_short(true);
                 return Poll::Ready(NetworkClose::default());
+            }
+            if has_stopped && !self.is_unread() {
+                // Nothing wakes the calls that were not polled.
+                continue;
             }
             let is_over = self.closes || self.calls.is_empty() && self.is_at_its_end();
             if is_over && self.out.is_empty() {
                 self.cut_short(false);
                 return Poll::Ready(NetworkClose::after_flush(""));
             }
-            if self.closes || self.is_deaf || self.is_at_its_end() || self.is_full() {
+            if has_more && !self.is_full() {
+                continue;
+            }
+            let waits = self.is_full() && self.decoder.waiting_bytes() >= MAX_WAITING_BYTES;
+            if self.closes || self.is_half_closed || waits {
                 // Whatever frees it wakes this.
                 return Poll::Pending;
             }
-            if has_more {
-                continue;
-            }
+            let throws_away = self.is_deaf || self.is_at_its_end();
             let room = match self.decoder.waiting_bytes() {
                 0..=0x4000 => Buffer::HEAD_BYTES,
                 _ => Buffer::BODY_BYTES,
@@ -107,7 +120,9 @@ impl<'a> Session<'a> {
             match self.transport.poll_fill(cx, &mut self.input, room) {
                 Poll::Pending => return Poll::Pending,
                 Poll::Ready(Ok(1..)) => {
-                    self.decoder.push(self.input.readable());
+                    if !throws_away {
+                        self.decoder.push(self.input.readable());
+                    }
                     self.input.clear();
                 }
                 Poll::Ready(Ok(0)) if self.waits_for_a_oneway() => self.is_half_closed = true,
@@ -120,7 +135,12 @@ impl<'a> Session<'a> {
     }
 
     fn is_full(&self) -> bool {
-        self.calls.len() >= MAX_CALLS || self.out.len() - self.sent >= MAX_UNREAD_BYTES
+        self.calls.len() >= MAX_CALLS || self.payload_bytes >= MAX_PAYLOAD_BYTES || self.is_unread()
+    }
+
+    /// Whether the client has to read before more is told it.
+    fn is_unread(&self) -> bool {
+        self.out.len() - self.sent >= MAX_UNREAD_BYTES
     }
 
     /// Whether nothing more is to come of the client.
@@ -200,6 +220,7 @@ impl<'a> Session<'a> {
             self.proxy.stats.downstream_cx_max_requests.inc();
         }
         call.start(payload);
+        self.payload_bytes += call.payload_bytes;
         self.calls.push(call);
     }
 
@@ -227,18 +248,23 @@ impl<'a> Session<'a> {
         Ok(())
     }
 
-    /// Takes what calls come to.
-    fn poll_calls(&mut self, cx: &mut Context<'_>) {
+    /// Takes what calls come to; whether it stopped at a client that has to read first.
+    fn poll_calls(&mut self, cx: &mut Context<'_>) -> bool {
         let mut at = 0;
-        while !self.closes && self.out.len() - self.sent < MAX_UNREAD_BYTES {
+        while !self.closes {
             let Some(call) = self.calls.get_mut(at) else {
                 break;
             };
+            if self.out.len() - self.sent >= MAX_UNREAD_BYTES {
+                return true;
+            }
             let Poll::Ready(done) = call.poll(cx) else {
                 at += 1;
                 continue;
             };
-            drop(self.calls.remove(at));
+            let call = self.calls.remove(at);
+            self.payload_bytes = self.payload_bytes.saturating_sub(call.payload_bytes);
+            drop(call);
             self.out.extend_from_slice(&done.bytes);
             if done.closes {
                 self.closes = true;
@@ -247,10 +273,11 @@ impl<'a> Session<'a> {
                 }
             }
         }
+        false
     }
 
     /// The calls that are left have no answers any more.
-    fn cut_short(&mut self, by_client: bool) {
+    pub(crate) fn cut_short(&mut self, by_client: bool) {
         let stats = &self.proxy.stats;
         let left = self.calls.len() + usize::from(self.receiving.is_some());
         for _ in 0..left {
@@ -260,6 +287,7 @@ impl<'a> Session<'a> {
             }
         }
         self.calls.clear();
+        self.payload_bytes = 0;
         self.receiving = None;
     }
 
@@ -268,18 +296,32 @@ impl<'a> Session<'a> {
             let rest = self.out.get(self.sent..).unwrap_or_default();
             if rest.is_empty() {
                 self.out.clear();
+                self.out.shrink_to(MAX_WAITING_BYTES);
                 self.sent = 0;
                 break;
             }
             match self.transport.poll_write(cx, rest) {
                 Poll::Ready(Ok(count @ 1..)) => self.sent += count,
                 Poll::Ready(_) => return Err(()),
-                Poll::Pending => return Ok(()),
+                Poll::Pending => {
+                    self.give_back();
+                    return Ok(());
+                }
             }
         }
         match self.transport.poll_flush(cx) {
             Poll::Ready(Err(_)) => Err(()),
             _ => Ok(()),
+        }
+    }
+
+    /// Lets go of what has been sent, once that is much and no less than what would have to be moved for it.
+    fn give_back(&mut self) {
+        if self.sent >= MAX_WAITING_BYTES && self.sent >= self.out.len() / 2 {
+            self.out.drain(..self.sent);
+            self.out
+                .shrink_to(self.out.len().max(MAX_WAITING_BYTES) * 2);
+            self.sent = 0;
         }
     }
 }

@@ -27,6 +27,18 @@ impl CallConnection {
         self.lease.connection().map_or(0, count).saturating_sub(1)
     }
 
+    /// Whether the host may still answer a call before this one, which wanted no answer.
+    pub fn may_owe(&self) -> bool {
+        self.lease.connection().is_some_and(|it| it.may_owe())
+    }
+
+    /// The call wants no answer, though the host may give one.
+    pub fn sent_oneway(&mut self) {
+        if let Some(connection) = self.lease.connection_mut() {
+            connection.sent_oneway();
+        }
+    }
+
     /// Writes some of the bytes.
     pub fn poll_write(&mut self, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         let Some(connection) = self.lease.connection_mut() else {

@@ -27,8 +27,15 @@ enum State {
     /// Behind its head: so many bytes are left of its frame, if it has one.
     Headed { left: Option<usize> },
     /// In its payload.
-    Walking { walk: Walk, out: Vec<u8> },
+    Walking {
+        walk: Walk,
+        out: Vec<u8>,
+        left: Option<usize>,
+    },
 }
+
+/// A buffer gives back what is beyond this once it holds less.
+const KEPT_BYTES: usize = 64 << 10;
 
 /// What its transport says of a message.
 struct Frame {
@@ -45,8 +52,12 @@ pub struct Decoder {
     buffer: Vec<u8>,
     /// How much of the buffer has been read.
     at: usize,
+    /// Where in the buffer this message begins, or what is left of it.
+    begun_at: usize,
     /// How much of this message has been read and is not in the buffer.
     message_bytes: usize,
+    /// Whether the frame of the message that was read last held nothing behind it.
+    was_used_up: bool,
 }
 
 impl Decoder {
@@ -57,16 +68,27 @@ impl Decoder {
             state: State::default(),
             buffer: Vec::new(),
             at: 0,
+            begun_at: 0,
             message_bytes: 0,
+            was_used_up: true,
         }
     }
 
     /// Takes what has come.
     pub fn push(&mut self, bytes: &[u8]) {
-        self.message_bytes += self.at;
+        self.let_go();
+        self.buffer.extend_from_slice(bytes);
+    }
+
+    /// Lets go of what has been read.
+    fn let_go(&mut self) {
+        self.message_bytes += self.at - self.begun_at;
         self.buffer.drain(..self.at);
         self.at = 0;
-        self.buffer.extend_from_slice(bytes);
+        self.begun_at = 0;
+        if self.buffer.len() < KEPT_BYTES {
+            self.buffer.shrink_to(KEPT_BYTES);
+        }
     }
 
     /// How many bytes wait.
@@ -77,6 +99,11 @@ impl Decoder {
     /// Whether a message has begun that is not over.
     pub fn is_receiving(&self) -> bool {
         !matches!(self.state, State::Between)
+    }
+
+    /// Whether the frame of the message that was read last held nothing behind it.
+    pub fn was_used_up(&self) -> bool {
+        self.was_used_up
     }
 
     /// The transport, once it is known.
@@ -144,38 +171,50 @@ impl Decoder {
                 };
                 let payload = payload.to_vec();
                 self.at += left;
-                self.end();
+                self.end(None);
                 return Ok(Some(payload));
             }
             self.state = State::Walking {
                 walk: Walk::new(protocol, Protocol::Binary),
                 out: Vec::new(),
+                left,
             };
         }
-        let State::Walking { walk, out } = &mut self.state else {
+        let State::Walking { walk, out, left } = &mut self.state else {
             return Ok(None);
         };
-        self.at += walk.go_on(bytes, out)?;
+        let count = walk.go_on(bytes, out)?;
+        self.at += count;
+        *left = left.map(|left| left.saturating_sub(count));
+        // What is short in one protocol may be long in the other.
+        if out.len() > MAX_FRAME_BYTES {
+            return Err(too_large());
+        }
         if !walk.is_over() {
             return self.not_yet();
         }
-        let payload = std::mem::take(out);
-        self.end();
+        let (payload, left) = (std::mem::take(out), *left);
+        self.end(left);
         Ok(Some(payload))
     }
 
-    fn end(&mut self) {
+    /// So many bytes are left of the message's frame. What follows begins the next message.
+    fn end(&mut self, left: Option<usize>) {
+        self.was_used_up = left.is_none_or(|left| left == 0);
         self.state = State::Between;
-        // What is left begins the next message.
-        self.buffer.drain(..self.at);
-        self.at = 0;
+        // Much is moved to the front only if that frees as much.
+        if self.waiting_bytes() == 0 || self.at >= KEPT_BYTES.max(self.waiting_bytes()) {
+            self.let_go();
+        }
+        self.begun_at = self.at;
         self.message_bytes = 0;
     }
 
     /// More is needed, unless there is too much already.
     fn not_yet<T>(&self) -> Read<T> {
-        if self.message_bytes + self.buffer.len() > MAX_FRAME_BYTES + 4 {
-            return Err(DecodeError::new("the message is too large"));
+        let here = self.buffer.len() - self.begun_at;
+        if self.message_bytes + here > MAX_FRAME_BYTES + 4 {
+            return Err(too_large());
         }
         Ok(None)
     }
@@ -227,4 +266,8 @@ impl Decoder {
         self.at += input.taken();
         Ok(Some(frame))
     }
+}
+
+fn too_large() -> DecodeError {
+    DecodeError::new("the message is too large")
 }

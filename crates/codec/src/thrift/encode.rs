@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use super::walk::{Walk, first_field};
-use super::{DecodeError, Head, Protocol, Transport, head, header};
+use super::{DecodeError, Head, MAX_FRAME_BYTES, Protocol, Transport, head, header};
 
 /// What a reply says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -55,22 +55,39 @@ fn head_bytes(protocol: Protocol, of: &Head) -> Vec<u8> {
 }
 
 /// Writes a message whose payload is as its protocol writes it.
+///
+/// # Errors
+/// The other side would not take it: it is larger than frames or headers may be. Nothing is written then.
 pub fn encode(
     (transport, protocol): (Transport, Protocol),
     of: &Head,
     payload: &[u8],
     out: &mut Vec<u8>,
-) {
+) -> Result<(), DecodeError> {
     let head = head_bytes(protocol, of);
     let size = head.len() + payload.len();
     match transport {
         Transport::Unframed => {}
         Transport::Framed => {
-            let size = i32::try_from(size).unwrap_or(i32::MAX);
+            let size = frame_size("framed", size)?;
             out.extend_from_slice(&size.to_be_bytes());
         }
-        Transport::Header => header::write(of, protocol, size, out),
+        Transport::Header => header::write(of, protocol, size, out)?,
     }
     out.extend_from_slice(&head);
     out.extend_from_slice(payload);
+    Ok(())
+}
+
+/// The size of a frame as it is written.
+pub(super) fn frame_size(transport: &str, size: usize) -> Result<i32, DecodeError> {
+    let too_large = || {
+        DecodeError::new(format!(
+            "invalid thrift {transport} transport frame size {size}"
+        ))
+    };
+    match i32::try_from(size) {
+        Ok(written) if size <= MAX_FRAME_BYTES => Ok(written),
+        _ => Err(too_large()),
+    }
 }

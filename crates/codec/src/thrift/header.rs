@@ -1,14 +1,17 @@
 //! The header transport: what stands before a message, both ways.
 
 use super::auto::HEADER_MAGIC;
+use super::encode::frame_size;
 use super::head::Head;
 use super::input::{Input, write_varint_i32};
 use super::{DecodeError, ExceptionKind, MAX_FRAME_BYTES, Protocol, Read};
 
 /// What the size of a frame, the magic, flags, number and the size of the headers take.
 const START_BYTES: usize = 14;
-/// The most bytes that their size can tell.
-const MAX_HEADER_BYTES: usize = 0x7fff * 4;
+/// The most bytes that headers may have, as in Envoy.
+const MAX_HEADER_BYTES: usize = 65_536;
+/// The most bytes that a name or a value may have.
+const MAX_TEXT_BYTES: usize = 0x7fff;
 /// The kind of information that are names and values.
 const KEY_VALUE: i32 = 1;
 
@@ -49,7 +52,8 @@ pub(super) fn read(input: &mut Input<'_>, keeps_case: bool) -> Read<Before> {
         return Err(DecodeError::new(text));
     }
     let bytes = i32::from(words) * 4;
-    let Ok(count) = usize::try_from(bytes) else {
+    let count = usize::try_from(bytes).ok();
+    let Some(count) = count.filter(|count| *count <= MAX_HEADER_BYTES) else {
         let raw = words.cast_unsigned();
         let text = format!("invalid thrift header transport header size {bytes} ({raw:04x})");
         return Err(DecodeError::new(text));
@@ -147,38 +151,54 @@ impl Before {
 }
 
 /// Writes what stands before a message of so many bytes.
-pub(super) fn write(head: &Head, protocol: Protocol, message_bytes: usize, out: &mut Vec<u8>) {
-    let mut headers = headers_of(head, protocol);
-    if headers.len() > MAX_HEADER_BYTES {
-        // The other side would not understand them.
-        headers = headers_of(&Head::new(b"", head.kind, 0), protocol);
-    }
+pub(super) fn write(
+    head: &Head,
+    protocol: Protocol,
+    message_bytes: usize,
+    out: &mut Vec<u8>,
+) -> Result<(), DecodeError> {
+    let headers = headers_of(head, protocol)?;
     let words = u16::try_from(headers.len() / 4).unwrap_or(u16::MAX);
     let size = START_BYTES - 4 + headers.len() + message_bytes;
-    out.extend_from_slice(&i32::try_from(size).unwrap_or(i32::MAX).to_be_bytes());
+    out.extend_from_slice(&frame_size("header", size)?.to_be_bytes());
     out.extend_from_slice(&HEADER_MAGIC.to_be_bytes());
     out.extend_from_slice(&head.flags.to_be_bytes());
     out.extend_from_slice(&head.sequence_id.to_be_bytes());
     out.extend_from_slice(&words.to_be_bytes());
     out.extend_from_slice(&headers);
+    Ok(())
 }
 
 /// The protocol, the names and the values, and what fills the last word.
-fn headers_of(head: &Head, protocol: Protocol) -> Vec<u8> {
+fn headers_of(head: &Head, protocol: Protocol) -> Result<Vec<u8>, DecodeError> {
     let mut headers = vec![if protocol == Protocol::Compact { 2 } else { 0 }, 0];
     if !head.headers.is_empty() {
         headers.push(1);
         write_length(head.headers.len(), &mut headers);
         for (key, value) in &head.headers {
-            write_length(key.len(), &mut headers);
-            headers.extend_from_slice(key);
-            write_length(value.len(), &mut headers);
-            headers.extend_from_slice(value);
+            write_text(key, &mut headers)?;
+            write_text(value, &mut headers)?;
         }
     }
     // One byte of padding at least, as in Envoy.
     headers.resize((headers.len() + 1).next_multiple_of(4), 0);
-    headers
+    match headers.len() {
+        0..=MAX_HEADER_BYTES => Ok(headers),
+        size => {
+            let text = format!("invalid thrift header transport header size {size}");
+            Err(DecodeError::new(text))
+        }
+    }
+}
+
+fn write_text(text: &[u8], out: &mut Vec<u8>) -> Result<(), DecodeError> {
+    if text.len() > MAX_TEXT_BYTES {
+        let text = format!("header string too long: {}", text.len());
+        return Err(DecodeError::new(text));
+    }
+    write_length(text.len(), out);
+    out.extend_from_slice(text);
+    Ok(())
 }
 
 fn write_length(length: usize, out: &mut Vec<u8>) {

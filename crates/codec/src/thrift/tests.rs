@@ -28,7 +28,7 @@ fn message(transport: Transport, protocol: Protocol) -> Vec<u8> {
     let values = all_values();
     let payload = payload_as(protocol, &values).expect("values");
     let mut out = Vec::new();
-    encode((transport, protocol), &head(), &payload, &mut out);
+    encode((transport, protocol), &head(), &payload, &mut out).expect("it is small");
     out
 }
 
@@ -89,7 +89,7 @@ fn a_payload_is_taken_unread_as_long_as_its_frame() {
     let mut decoder = Decoder::new(DecoderSettings::default());
     let mut bytes = Vec::new();
     let framed = (Transport::Framed, Protocol::Binary);
-    encode(framed, &head(), b"anything", &mut bytes);
+    encode(framed, &head(), b"anything", &mut bytes).expect("it is small");
     decoder.push(&bytes);
     assert_eq!(decoder.head().expect("a head"), Some(head()));
     assert!(decoder.knows_length());
@@ -108,7 +108,8 @@ fn headers_come_back() {
         &with,
         &[0],
         &mut bytes,
-    );
+    )
+    .expect("it is small");
     let mut decoder = Decoder::new(DecoderSettings::default());
     decoder.push(&bytes);
     let read = decoder.head().expect("a head").expect("all of it");
@@ -133,7 +134,7 @@ fn what_is_wrong_is_said() {
     let framed = |payload: &[u8]| {
         let mut bytes = Vec::new();
         let both = (Transport::Framed, Protocol::Binary);
-        encode(both, &head(), payload, &mut bytes);
+        encode(both, &head(), payload, &mut bytes).expect("it is small");
         error(&bytes)
     };
     let start = "unknown thrift auto transport frame start";
@@ -194,7 +195,7 @@ fn a_message_without_an_end_is_given_up() {
     let mut decoder = Decoder::new(DecoderSettings::default());
     let unframed = (Transport::Unframed, Protocol::Binary);
     let mut bytes = Vec::new();
-    encode(unframed, &head(), &[], &mut bytes);
+    encode(unframed, &head(), &[], &mut bytes).expect("it is small");
     decoder.push(&bytes);
     assert!(decoder.head().expect("a head").is_some());
     let many = [3, 0, 1, 0].repeat(1 << 18);
@@ -227,5 +228,89 @@ fn fields_are_found_by_their_numbers() {
         (&[], None),
     ] {
         assert_eq!(found(path).as_deref(), expected, "{path:?}");
+    }
+}
+
+#[test]
+fn what_the_other_side_would_not_take_is_not_written() {
+    let error = |transport, head: &Head, payload: &[u8]| {
+        let mut out = Vec::new();
+        let written = encode((transport, Protocol::Binary), head, payload, &mut out);
+        assert_eq!(written.is_err(), out.is_empty());
+        written.err().map(|error| error.text)
+    };
+    let with = |length: usize, count: usize| {
+        let mut head = head();
+        head.headers = vec![(b"n".to_vec(), vec![b'v'; length]); count];
+        head
+    };
+    let said = |text: &str| Some(text.to_owned());
+    let head_bytes = 12 + head().method.len();
+    let most = vec![0; MAX_FRAME_BYTES - head_bytes];
+    assert_eq!(error(Transport::Framed, &head(), &most), None);
+    let more = vec![0; most.len() + 1];
+    let size = "invalid thrift framed transport frame size 16384001";
+    assert_eq!(error(Transport::Framed, &head(), &more), said(size));
+    // Fourteen bytes stand before the message here.
+    let size = "invalid thrift header transport frame size 16384015";
+    assert_eq!(error(Transport::Header, &head(), &more), said(size));
+    assert_eq!(error(Transport::Header, &with(32_767, 1), &[0]), None);
+    let text = "header string too long: 32768";
+    assert_eq!(error(Transport::Header, &with(32_768, 1), &[0]), said(text));
+    let text = "invalid thrift header transport header size 70028";
+    assert_eq!(error(Transport::Header, &with(14_000, 5), &[0]), said(text));
+}
+
+#[test]
+fn headers_that_are_too_large_are_refused() {
+    let mut bytes = vec![0, 2, 0, 0, 0x0f, 0xff, 0, 0, 0, 0, 0, 0, 0x40, 1];
+    bytes.resize(80_000, 0);
+    let mut decoder = Decoder::new(DecoderSettings {
+        transport: Some(Transport::Header),
+        ..DecoderSettings::default()
+    });
+    decoder.push(&bytes);
+    let text = "invalid thrift header transport header size 65540 (4001)";
+    assert_eq!(decoder.head(), Err(DecodeError::new(text)));
+}
+
+#[test]
+fn a_payload_that_grows_beyond_a_frame_is_given_up() {
+    // Numbers of one byte are eight bytes elsewhere: field 1 is a list of them.
+    let count = u32::try_from(MAX_FRAME_BYTES / 4).expect("it is small");
+    let mut payload = vec![0x19, 0xf6];
+    let mut rest = count;
+    while rest >= 0x80 {
+        payload.push(u8::try_from(rest & 0x7f).expect("seven bits") | 0x80);
+        rest >>= 7;
+    }
+    payload.push(u8::try_from(rest).expect("seven bits"));
+    payload.resize(payload.len() + MAX_FRAME_BYTES / 4, 0);
+    payload.push(0);
+    let mut bytes = Vec::new();
+    let compact = (Transport::Framed, Protocol::Compact);
+    encode(compact, &head(), &payload, &mut bytes).expect("it is small");
+    let mut decoder = Decoder::new(DecoderSettings::default());
+    decoder.push(&bytes);
+    assert!(decoder.head().expect("a head").is_some());
+    let outcome = decoder.payload(false);
+    assert_eq!(outcome, Err(DecodeError::new("the message is too large")));
+}
+
+#[test]
+fn messages_that_come_together_are_told_from_each_other() {
+    let framed = (Transport::Framed, Protocol::Binary);
+    let mut bytes = Vec::new();
+    for payload in [&[0][..], &[0, 9, 9]] {
+        encode(framed, &head(), payload, &mut bytes).expect("it is small");
+    }
+    let mut decoder = Decoder::new(DecoderSettings::default());
+    decoder.push(&bytes);
+    for (waiting, is_used_up) in [(bytes.len() / 2 + 1, true), (2, false)] {
+        assert!(decoder.head().expect("a head").is_some());
+        let payload = decoder.payload(false).expect("bytes");
+        assert_eq!(payload.as_deref(), Some(&[0][..]));
+        assert_eq!(decoder.waiting_bytes(), waiting);
+        assert_eq!(decoder.was_used_up(), is_used_up);
     }
 }

@@ -402,7 +402,7 @@ async fn filtered(
         }
         End::Thrift(proxy) => {
             let proxy = Rc::clone(proxy);
-            let mut served = std::pin::pin!(proxy.serve(filters, client, info, gate.drained(id)));
+            let mut served = std::pin::pin!(proxy.serve(filters, client, info, chain.drained(id)));
             let info = poll_fn(|cx| worker.step(|| served.as_mut().poll(cx))).await;
             Known::Stream(Box::new(info))
         }

@@ -120,7 +120,7 @@ impl Gate {
                     End::Redis(Rc::new(proxy))
                 }
                 ChainEnd::Thrift(proxy) => {
-                    End::Thrift(thrift_proxy(proxy, &own_drain, &thread.worker))
+                    End::Thrift(thrift_proxy(proxy, &chain_drain, &thread.worker))
                 }
                 ChainEnd::Filter => End::Filter(tcp_worker(&thread.worker)),
             };

@@ -24,6 +24,9 @@ const REFUSED: Outcome = Outcome::Failed(Failure::Active {
     is_retriable: false,
 });
 
+/// A host that says so much without being asked has failed a check. Less is not listened to.
+const MAX_UNASKED_BYTES: usize = 64 << 10;
+
 /// One host's connection.
 pub(super) struct ThriftProber {
     dialer: Rc<Dialer>,
@@ -83,7 +86,7 @@ impl ThriftProber {
         let head = Head::new(&probe.method, MessageKind::Call, self.next_id);
         self.next_id = self.next_id.wrapping_add(1);
         let mut out = Vec::new();
-        encode((probe.transport, probe.protocol), &head, &[0], &mut out);
+        encode((probe.transport, probe.protocol), &head, &[0], &mut out).map_err(|_| Gone)?;
         send(link, &out).await?;
         let mut decoder = Decoder::new(DecoderSettings {
             transport: Some(probe.transport),
@@ -111,12 +114,16 @@ impl ThriftProber {
         }
     }
 
-    /// A host that ends a connection between two checks has failed one, as in Envoy.
+    /// A host that ends a connection between two checks has failed one, as in Envoy; so has one that says too much.
     pub(super) async fn between(&mut self) -> Outcome {
         if let Some(link) = &mut self.link {
-            let mut unasked = Vec::new();
+            let (mut unasked, mut heard) = (Vec::new(), 0);
             while let Ok(1..) = poll_fn(|cx| link.poll_read(cx, &mut unasked)).await {
+                heard += unasked.len();
                 unasked.clear();
+                if heard > MAX_UNASKED_BYTES {
+                    break;
+                }
             }
             self.link = None;
             return FAILED;

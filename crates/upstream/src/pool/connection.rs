@@ -47,6 +47,8 @@ pub(crate) struct Life {
     opened_at: Instant,
     requests: u32,
     connected: bool,
+    /// Whether its host may still answer what wanted no answer.
+    may_owe: bool,
     ended: Ended,
     carries: Carries,
 }
@@ -126,6 +128,16 @@ impl Connection {
     /// Its number.
     pub(crate) fn id(&self) -> u64 {
         self.life.id
+    }
+
+    /// Whether its host may still answer a call before this one, which wanted no answer.
+    pub(crate) fn may_owe(&self) -> bool {
+        self.life.may_owe
+    }
+
+    /// Its host was sent a call that wants no answer.
+    pub(crate) fn sent_oneway(&mut self) {
+        self.life.may_owe = true;
     }
 
     /// Whether it had served a request before the one it serves now.
@@ -238,6 +250,7 @@ impl Life {
             opened_at: pool.core.clock.now(),
             requests: 0,
             connected: false,
+            may_owe: false,
             ended: Ended::Local,
             carries: pool.carries,
         }
