@@ -3,6 +3,7 @@
 //! A [`Diagnostic`] says it in plain words, keeps Envoy's own wording beside it so that people can
 //! search for it, and may suggest a fix. Limit: 1,000 diagnostics are kept; the rest are counted.
 
+use crate::sorting;
 use crate::span::Span;
 
 /// Whether a load can go on.
@@ -222,8 +223,9 @@ impl Diagnostics {
 
     /// Orders the findings by their place, errors and warnings together.
     pub fn sort(&mut self) {
-        self.list
-            .sort_by_key(|diagnostic| (diagnostic.span.source, diagnostic.span.start));
+        sorting::sort_by_key(&mut self.list, |diagnostic| {
+            (diagnostic.span.source, diagnostic.span.start)
+        });
     }
 }
 

@@ -57,6 +57,7 @@ pub mod report;
 pub mod resources;
 pub mod rewrite;
 pub mod runtime;
+pub mod sorting;
 pub mod source;
 pub mod span;
 pub mod support;

@@ -8,6 +8,7 @@ use crate::bootstrap::{Refusal, read_text};
 use crate::deprecation::{self, Guards};
 use crate::diagnostic::{Diagnostic, Diagnostics};
 use crate::interpret::interpret;
+use crate::sorting;
 use crate::source::{Format, Source, Sources};
 use crate::span::Span;
 use crate::text::{self, Limits, Node};
@@ -82,7 +83,7 @@ fn rewrite(
     let mut changes = Vec::new();
     upgrade::run(&mut node, &mut changes);
     beyond_a_load(bootstrap, &mut node, &mut changes);
-    changes.sort_by_key(|change| change.span.start);
+    sorting::sort_by_key(&mut changes, |change| change.span.start);
     if let Some(tree) = interpret(bootstrap, &node, diagnostics) {
         validate(&tree, diagnostics);
         deprecation::check(&tree, &Guards::of_bootstrap(&tree), diagnostics);

@@ -3,6 +3,7 @@
 use std::cmp::Reverse;
 use std::sync::Arc;
 
+use nuncio_config::sorting;
 use nuncio_config::typed::{Ctx, Refused, Spanned};
 use nuncio_contract::formatter::{Format, FormatContext};
 use nuncio_contract::matching::RuntimeFractionalPercent;
@@ -62,7 +63,7 @@ impl Routes {
             }
             routes.push(Arc::new(route));
         }
-        routes.sort_by_key(|route| Reverse(route.prefix.len()));
+        sorting::sort_by_key(&mut routes, |route| Reverse(route.prefix.len()));
         let catch_all = message.catch_all_route.as_ref();
         let catch_all = catch_all.map(|route| Route::compile(route, targets));
         Ok(Routes {

@@ -13,6 +13,7 @@ use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::Duration;
 
+use nuncio_config::sorting;
 use nuncio_contract::headers::{HeaderMap, HeaderName};
 use nuncio_contract::stats::Scope;
 use nuncio_contract::stats::groups::ClusterLbStats;
@@ -155,7 +156,7 @@ impl OriginalDst {
     pub(crate) fn all(&self) -> Vec<Arc<Host>> {
         let hosts = self.hosts.read().unwrap_or_else(PoisonError::into_inner);
         let mut hosts: Vec<_> = hosts.values().map(|it| Arc::clone(&it.host)).collect();
-        hosts.sort_by_key(|host| host.address);
+        sorting::sort_by_key(&mut hosts, |host| host.address);
         hosts
     }
 

@@ -4,6 +4,7 @@
 
 use std::fmt::Write as _;
 
+use crate::sorting;
 use crate::tree::Json;
 
 /// A `google.protobuf.Struct`.
@@ -15,7 +16,7 @@ pub(super) fn of_struct(members: &[(Box<str>, Json)]) -> String {
 
 fn fields(members: &[(Box<str>, Json)], depth: usize, out: &mut String) {
     let mut sorted: Vec<_> = members.iter().collect();
-    sorted.sort_by(|(one, _), (other, _)| one.cmp(other));
+    sorting::sort_by(&mut sorted, |(one, _), (other, _)| one.cmp(other));
     let indent = "  ".repeat(depth);
     for (name, value) in sorted {
         let _ = writeln!(out, "{indent}fields {{\n{indent}  key: {}", quoted(name));

@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use nuncio_api as api;
 
 use super::{Status, of_field, of_value};
+use crate::sorting;
 use crate::typed::SupportTable;
 
 /// Packages of v3 that are no configuration.
@@ -68,7 +69,7 @@ pub fn whole(table: &SupportTable) -> Vec<MessageRow> {
     for name in names.into_iter().filter(|name| is_configuration(name)) {
         all.extend(of_enum(table, name, taken.contains(name)));
     }
-    all.sort_by_key(|row| row.name);
+    sorting::sort_by_key(&mut all, |row| row.name);
     all
 }
 

@@ -23,6 +23,7 @@ mod yaml;
 
 use nuncio_api as api;
 
+use crate::sorting;
 use crate::span::Span;
 use crate::text::Node;
 
@@ -58,7 +59,7 @@ pub fn run_as(v3_name: &str, root: &mut Node, changes: &mut Vec<Change>) {
     if !found.is_empty() || signs.names_v2 {
         walk::Upgrader::new(&mut found, walk::Pass::Versions).message(root, message);
     }
-    found.sort_by_key(|change| (change.span.source, change.span.start));
+    sorting::sort_by_key(&mut found, |change| (change.span.source, change.span.start));
     changes.append(&mut found);
 }
 

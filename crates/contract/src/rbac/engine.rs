@@ -4,6 +4,7 @@ use crate::cel::{Attributes, Expression, Options};
 use crate::match_tree::MatcherMessage;
 use crate::stream_info::StreamInfo;
 use crate::stream_info::metadata::Value;
+use nuncio_config::sorting;
 use nuncio_config::typed::{Ctx, Refused};
 
 use super::matcher::{Matcher, Request};
@@ -105,7 +106,7 @@ impl Policies {
         });
         let policies: Vec<_> = policies.collect();
         let mut policies = policies.into_iter().collect::<Result<Vec<Policy>, _>>()?;
-        policies.sort_by(|one, other| one.name.cmp(&other.name));
+        sorting::sort_by(&mut policies, |one, other| one.name.cmp(&other.name));
         Ok(Policies {
             action: rules.action,
             policies: policies.into(),

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use nuncio_config::message;
+use nuncio_config::sorting;
 use nuncio_config::typed::{Any, Ctx, Refused};
 use nuncio_contract::headers::HeaderMap;
 use nuncio_contract::http_filter::HttpFilterConfig;
@@ -69,7 +70,7 @@ fn least(message: &HealthCheck) -> Box<[(Box<str>, u64)]> {
     let mut wanted: Vec<_> = wanted
         .map(|(cluster, percent)| (Box::from(cluster.as_str()), whole(percent.value)))
         .collect();
-    wanted.sort();
+    sorting::sort(&mut wanted);
     wanted.into()
 }
 

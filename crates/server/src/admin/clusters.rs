@@ -10,6 +10,7 @@ use super::response::{AdminResponse, JSON, TEXT, chunks};
 use super::state::{
     AdminState, CircuitBreakerLimits, ClusterStatus, HostCounts, HostHealth, HostStatus, Outlier,
 };
+use nuncio_config::sorting;
 
 /// `/clusters`; `filter` is a regular expression over names, `format=json` gives JSON.
 pub(super) fn clusters(state: &dyn AdminState, request: &AdminRequest<'_>) -> AdminResponse {
@@ -87,7 +88,7 @@ fn push_host_text(text: &mut String, cluster: &str, host: &HostStatus) {
     };
     let (counters, gauges) = (counters(&host.stats), gauges(&host.stats));
     let mut counts: Vec<_> = counters.iter().chain(&gauges).collect();
-    counts.sort();
+    sorting::sort(&mut counts);
     counts
         .into_iter()
         .for_each(|(name, value)| line(name, value));

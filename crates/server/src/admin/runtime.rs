@@ -4,6 +4,7 @@ use super::json::Json;
 use super::request::AdminRequest;
 use super::response::AdminResponse;
 use super::state::{AdminState, RuntimeError};
+use nuncio_config::sorting;
 
 const USAGE: &str = "usage: /runtime_modify?key1=value1&key2=value2&keyN=valueN\n       \
                      or send the parameters as form values\nuse an empty value to remove a previously added override";
@@ -11,7 +12,7 @@ const USAGE: &str = "usage: /runtime_modify?key1=value1&key2=value2&keyN=valueN\
 /// `/runtime`: layers and values. Keys are sorted, where Envoy has no order.
 pub(super) fn runtime(state: &dyn AdminState, _request: &AdminRequest<'_>) -> AdminResponse {
     let mut view = state.runtime();
-    view.entries.sort();
+    sorting::sort(&mut view.entries);
     let entries = view
         .entries
         .into_iter()

@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Weak};
 use std::time::Instant;
 
+use nuncio_config::sorting;
 use nuncio_config::tree::Value;
 use nuncio_config::wire::encode;
 use nuncio_upstream::cluster::{ClusterShared, Host, HostPast, HostTotals};
@@ -122,7 +123,7 @@ impl Tracked {
     fn localities(&mut self, cluster: &ClusterShared, hosts_too: bool) -> Vec<Value> {
         let hosts = cluster.hosts();
         let mut hosts: Vec<&Arc<Host>> = hosts.iter().collect();
-        hosts.sort_by(|one, other| {
+        sorting::sort_by(&mut hosts, |one, other| {
             let place = |host: &Host| (host.priority, Arc::clone(&host.locality));
             place(one).cmp(&place(other))
         });

@@ -13,6 +13,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
+use nuncio_config::sorting;
 use nuncio_config::typed::{Ctx, DeliveredSecrets, FileRead, StaticSecrets};
 use nuncio_contract::clock::SystemClock;
 use nuncio_contract::services::{LocalFuture, WorkerServices};
@@ -183,7 +184,7 @@ impl Clusters {
         mut removed: Vec<String>,
         now: SystemTime,
     ) -> Warming {
-        removed.sort();
+        sorting::sort(&mut removed);
         let mut warming = Warming::default();
         for resource in put {
             let name = resource.config.settings.name.to_string();

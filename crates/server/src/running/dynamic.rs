@@ -5,6 +5,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
+use nuncio_config::sorting;
 use nuncio_config::tree::{Message, same};
 use nuncio_contract::services::LocalFuture;
 use nuncio_net::tasks::spawn_seldom;
@@ -87,7 +88,7 @@ impl Clusters {
         let running = self.running.iter().chain(&self.warming);
         let dynamic = running.filter(|(_, one)| one.update.is_some());
         let mut names: Vec<_> = dynamic.map(|(name, _)| name.to_string()).collect();
-        names.sort();
+        sorting::sort(&mut names);
         names.dedup();
         names
     }
@@ -188,7 +189,7 @@ fn dumped<'a>(clusters: impl Iterator<Item = &'a Running>) -> Vec<DynamicConfig>
             Some((name, one.update.as_ref()?, one))
         })
         .collect();
-    dynamic.sort_by(|(one, ..), (other, ..)| one.cmp(other));
+    sorting::sort_by(&mut dynamic, |(one, ..), (other, ..)| one.cmp(other));
     let configs = dynamic.into_iter().map(|(_, version, one)| DynamicConfig {
         version: Arc::clone(version),
         config: DumpedConfig {

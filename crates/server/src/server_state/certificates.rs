@@ -5,6 +5,7 @@
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use nuncio_config::sorting;
 use nuncio_net::tls::{CertificateDetails, ContextCertificates, SubjectKind};
 use nuncio_upstream::ClusterManager;
 
@@ -45,7 +46,7 @@ pub(super) fn days_until_first_ends(manager: &ClusterManager, running: &Running)
 
 fn contexts(manager: &ClusterManager, running: &Running) -> Vec<ContextCertificates> {
     let mut clusters = manager.clusters();
-    clusters.sort_by(|a, b| a.settings.name.cmp(&b.settings.name));
+    sorting::sort_by(&mut clusters, |a, b| a.settings.name.cmp(&b.settings.name));
     let of_clusters = clusters
         .iter()
         .flat_map(|cluster| cluster.sockets())

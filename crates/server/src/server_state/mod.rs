@@ -12,6 +12,7 @@ use std::time::{Instant, SystemTime};
 
 use nuncio_config::diagnostic::Uses;
 use nuncio_config::dump::{self, to_json};
+use nuncio_config::sorting;
 use nuncio_config::tree::{Item, Message, Value};
 use nuncio_contract::services::{FailingHealth, LocalFuture};
 use nuncio_contract::stats::groups::{
@@ -339,7 +340,7 @@ impl AdminState for ServerState {
 
     fn cluster_handles(&self) -> Vec<Arc<dyn ClusterHandle>> {
         let mut clusters = self.manager.clusters();
-        clusters.sort_by(|a, b| a.settings.name.cmp(&b.settings.name));
+        sorting::sort_by(&mut clusters, |a, b| a.settings.name.cmp(&b.settings.name));
         let handle = |cluster: Arc<ClusterShared>| -> Arc<dyn ClusterHandle> { cluster };
         clusters.into_iter().map(handle).collect()
     }

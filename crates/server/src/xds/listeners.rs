@@ -10,6 +10,7 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use nuncio_config::resources::Response;
+use nuncio_config::sorting;
 use nuncio_config::tree::Message;
 use nuncio_net::listen_address::ListenAddress;
 
@@ -55,7 +56,7 @@ pub(super) fn apply(
     let running = &discovery.running;
     let mut removed = running.listeners.borrow().dynamic_names();
     removed.extend(discovery.warming.borrow().names());
-    removed.sort();
+    sorting::sort(&mut removed);
     removed.dedup();
     removed.retain(|name| match &response.removed {
         Some(removed) => removed.iter().any(|one| **one == **name),

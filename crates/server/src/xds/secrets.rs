@@ -18,6 +18,7 @@ use nuncio_config::diagnostic::Diagnostics;
 use nuncio_config::report::{self, Style};
 use nuncio_config::resources::{Response, first_error, unpack};
 use nuncio_config::runtime::RuntimeKeys;
+use nuncio_config::sorting;
 use nuncio_config::span::Span;
 use nuncio_config::tree::{Entry, Message, Value, same};
 use nuncio_config::typed::{Ctx, DeliveredSecrets, Refused, SecretWish, decode};
@@ -402,7 +403,7 @@ impl Secrets {
         let all = self.all.borrow();
         let mut shown: Vec<_> = all.iter().collect();
         let place = |one: &&Provided| KINDS.iter().position(|kind| *kind == one.wish.kind);
-        shown.sort_by_key(place);
+        sorting::sort_by_key(&mut shown, place);
         let shown = shown.into_iter().map(Provided::shown).collect();
         if let Some(running) = self.running.upgrade() {
             *running.secrets.borrow_mut() = shown;

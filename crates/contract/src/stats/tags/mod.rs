@@ -10,6 +10,7 @@ mod pattern;
 mod rules;
 mod source;
 
+use nuncio_config::sorting;
 use std::collections::HashMap;
 use std::ops::Range;
 
@@ -70,7 +71,7 @@ impl TagExtractor {
 
     /// Of these sources, in the order in which they were given.
     pub(super) fn of(mut sources: Vec<TagSource>) -> Self {
-        sources.sort_by_key(TagSource::is_bound);
+        sorting::sort_by_key(&mut sources, TagSource::is_bound);
         let mut by_first_token: HashMap<String, Vec<usize>> = HashMap::new();
         for token in sources.iter().flat_map(TagSource::first_tokens) {
             by_first_token.entry(token.to_owned()).or_default();

@@ -6,6 +6,7 @@ use super::model::{Node, Resource};
 use crate::admin::state::{
     DumpedScopes, DynamicConfig, DynamicListener, DynamicSecret, RejectedConfig,
 };
+use nuncio_config::sorting;
 
 /// The clusters.
 pub(super) fn clusters(configs: Vec<DynamicConfig>) -> Vec<Resource> {
@@ -104,7 +105,7 @@ fn secret(secret: DynamicSecret) -> Resource {
     let name = Node::Text(resource.name.clone());
     resource.fields.insert(0, ("name", name));
     let secret = |(field, _): &(&str, Node)| *field == "secret";
-    resource.fields.sort_by_key(secret);
+    sorting::sort_by_key(&mut resource.fields, secret);
     resource
 }
 

@@ -6,6 +6,7 @@
 use std::collections::HashMap;
 use std::rc::Rc;
 
+use nuncio_config::sorting;
 use nuncio_contract::stats::{
     GroupTable, MergedHistogram, Scope, StatKind, StatValue, StatView, Unit,
 };
@@ -237,7 +238,7 @@ fn suffix(stat: &StatView<'_>) -> String {
 }
 
 fn sorted(mut items: Vec<Item>) -> Rc<[Item]> {
-    items.sort_by(|left, right| left.suffix.cmp(&right.suffix));
+    sorting::sort_by(&mut items, |left, right| left.suffix.cmp(&right.suffix));
     items.into()
 }
 

@@ -7,6 +7,7 @@ use std::cmp::Reverse;
 use std::collections::HashSet;
 use std::sync::Arc;
 
+use nuncio_config::sorting;
 use nuncio_contract::stats::StatsStore;
 
 use super::page::{Page, count};
@@ -122,6 +123,6 @@ async fn sorted(clusters: Handles, key: Key) -> Handles {
         }
         keyed.push((Reverse(key(&cluster.status())), cluster));
     }
-    keyed.sort_by_key(|(key, _)| *key);
+    sorting::sort_by_key(&mut keyed, |(key, _)| *key);
     keyed.into_iter().map(|(_, cluster)| cluster).collect()
 }

@@ -6,6 +6,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use nuncio_config::diagnostic::Diagnostic;
+use nuncio_config::sorting;
 use nuncio_config::source::{Position, Sources};
 use nuncio_config::span::Span;
 use nuncio_config::support::{Kind, Status, Use, used};
@@ -117,7 +118,7 @@ impl Report {
             )
         });
         all.extend(more);
-        all.sort_by_key(|(_, line)| line.status.is_taken());
+        sorting::sort_by_key(&mut all, |(_, line)| line.status.is_taken());
         all
     }
 

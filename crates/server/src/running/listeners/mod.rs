@@ -17,6 +17,7 @@ use std::os::fd::OwnedFd;
 use std::sync::{Arc, Weak};
 use std::time::SystemTime;
 
+use nuncio_config::sorting;
 use nuncio_contract::stats::StatsStore;
 use nuncio_contract::stats::groups::ListenerManagerStats;
 use nuncio_http::route::RouteTable;
@@ -121,7 +122,7 @@ impl Listeners {
         for step in prepared.steps {
             former.extend(self.apply(step, workers, now, &mut left));
         }
-        self.running.sort_by_key(|running| {
+        sorting::sort_by_key(&mut self.running, |running| {
             let place = places.iter().position(|name| name == running.name());
             place.unwrap_or(usize::MAX)
         });

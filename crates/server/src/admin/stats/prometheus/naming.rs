@@ -7,6 +7,7 @@
 use std::collections::{BTreeMap, HashMap};
 use std::rc::Rc;
 
+use nuncio_config::sorting;
 use nuncio_contract::stats::tags::TagExtractor;
 use nuncio_contract::stats::{GroupTable, StatKind};
 
@@ -137,15 +138,15 @@ impl Naming {
     /// The scopes, and the families in the order of exposition.
     pub(super) fn finish(self) -> (Vec<TaggedScope>, Vec<Family>) {
         let mut families: Vec<Family> = self.found.into_values().collect();
-        families.sort_by(|left, right| {
+        sorting::sort_by(&mut families, |left, right| {
             left.phase
                 .cmp(&right.phase)
                 .then_with(|| by_tokens(&left.name, &right.name))
         });
         for family in &mut families {
-            family
-                .sources
-                .sort_by(|left, right| by_tokens(&left.suffix, &right.suffix));
+            sorting::sort_by(&mut family.sources, |left, right| {
+                by_tokens(&left.suffix, &right.suffix)
+            });
         }
         (self.scopes, families)
     }

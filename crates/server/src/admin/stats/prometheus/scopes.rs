@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, HashMap};
 use std::rc::Rc;
 
+use nuncio_config::sorting;
 use nuncio_contract::stats::tags::TagExtractor;
 use nuncio_contract::stats::{GroupTable, Scope, StatValue};
 
@@ -52,7 +53,9 @@ pub(super) struct FirstPass {
 
 impl FirstPass {
     pub(super) fn new(extractor: TagExtractor, mut scopes: Vec<Scope>) -> Self {
-        scopes.sort_by(|left, right| by_tokens(left.prefix(), right.prefix()));
+        sorting::sort_by(&mut scopes, |left, right| {
+            by_tokens(left.prefix(), right.prefix())
+        });
         Self {
             extractor,
             waiting: scopes.into_iter(),
