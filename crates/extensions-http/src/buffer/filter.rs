@@ -7,12 +7,7 @@ use nuncio_contract::http_filter::{
     HttpFilterFactory, Interest, TrailersStatus,
 };
 
-use nuncio_contract::stream_info::Protocol;
-
 use super::config::Limit;
-
-/// What a frame of HTTP/2 has at most. Frames that are read together are one here.
-const MAX_FRAME_BYTES: usize = 16_384;
 
 impl HttpFilterConfig for Limit {
     fn for_worker(&self, _context: &FilterWorkerContext<'_>) -> Box<dyn HttpFilterFactory> {
@@ -76,18 +71,8 @@ impl HttpFilter for BufferFilter {
         if !end_stream {
             return DataStatus::StopAndBuffer;
         }
-        let held_bytes = context.held_body.len();
-        let body_bytes = held_bytes + data.len();
-        // As in Envoy, the one frame that is all of a body is held by no buffer.
-        let is_one_frame = held_bytes == 0
-            && data.len() <= MAX_FRAME_BYTES
-            && matches!(
-                context.stream_info.protocol,
-                Some(Protocol::Http2 | Protocol::Http3)
-            );
-        if !is_one_frame
-            && u64::try_from(body_bytes).is_ok_and(|bytes| bytes > *context.buffer_limit_bytes)
-        {
+        let body_bytes = context.held_body.len() + data.len();
+        if u64::try_from(body_bytes).is_ok_and(|bytes| bytes > *context.buffer_limit_bytes) {
             return DataStatus::StopAndBuffer;
         }
         add_content_length(context.request_headers, body_bytes);
