@@ -133,8 +133,9 @@ fn a_changed_listener_keeps_its_socket_and_late_answers_to_sessions_before_still
     assert_eq!(config.stat("udp.second.downstream_sess_total"), Some(1));
     assert_eq!(
         config.stat("listener_manager.listener_in_place_updated"),
-        Some(1)
+        Some(0)
     );
+    assert_eq!(config.stat("listener_manager.listener_modified"), Some(1));
     drop(proxy);
 }
 
