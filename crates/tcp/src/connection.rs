@@ -4,6 +4,8 @@
 //! meanwhile, as a socket that is closed with bytes unread resets the connection.
 
 use std::future::poll_fn;
+use std::pin::Pin;
+use std::rc::Rc;
 use std::time::Duration;
 
 use nuncio_contract::buffer::Buffer;
@@ -13,7 +15,7 @@ use nuncio_net::transport::Transport;
 
 use crate::Worker;
 use crate::client::Client;
-use crate::filters::{Filters, Told, wait_for, write_all};
+use crate::filters::{Filters, Told, Watching, wait_for, write_all};
 
 /// What Envoy waits for a client to close, of connections that carry no HTTP.
 const FLUSH_TIME: Duration = Duration::from_secs(1);
@@ -39,6 +41,41 @@ pub async fn serve(
         () = served => {}
     }
     info
+}
+
+/// Opens a connection for a proxy of its own protocol: the filters before it begin, and watch what the client sends where
+/// they care; those that do not are to live as long as the connection. None if it ended meanwhile, which `info` tells.
+pub async fn open(
+    worker: &Worker,
+    mut filters: Filters,
+    mut client: Client,
+    info: &mut StreamInfo,
+    drained: Pin<&mut impl Future<Output = ()>>,
+) -> Option<(Transport, Option<Filters>)> {
+    let services = Rc::clone(&worker.services);
+    let begun = filters.begin_and_open(&mut client, info, &*services);
+    let begun = tokio::select! {
+        biased;
+        () = drained => return None,
+        begun = begun => begun,
+    };
+    if let Err(close) = &begun {
+        info.downstream_local_close_reason = close.reason.clone();
+    }
+    let Client::Open(mut transport) = client else {
+        return None;
+    };
+    if let Err(end) = begun {
+        close(worker, &mut transport, &end).await;
+        return None;
+    }
+    if !filters.see_data() {
+        return Some((transport, Some(filters)));
+    }
+    let connection = Rc::clone(&info.connection);
+    let seen = StreamInfo::new(connection, services.wall(), services.now());
+    let watching = Watching::new(filters, seen, services);
+    Some((transport.watched(Box::new(watching)), None))
 }
 
 async fn run(

@@ -9,7 +9,7 @@ use std::task::Poll;
 use nuncio_contract::network_filter::NetworkClose;
 use nuncio_contract::stream_info::StreamInfo;
 use nuncio_tcp::client::Client;
-use nuncio_tcp::filters::{Filters, Watching};
+use nuncio_tcp::filters::Filters;
 use nuncio_tcp::proxy::Drains;
 use nuncio_tcp::{Worker, connection};
 
@@ -29,37 +29,16 @@ impl ThriftProxy {
     /// Serves a connection to its end, or until `drained` is over. Gives what is known of it then.
     pub async fn serve(
         self: Rc<Self>,
-        mut filters: Filters,
-        mut client: Client,
+        filters: Filters,
+        client: Client,
         mut info: StreamInfo,
         drained: impl Future<Output = ()>,
     ) -> StreamInfo {
-        let services = Rc::clone(&self.0.worker.services);
-        let begun = filters.begin_and_open(&mut client, &mut info, &*services);
         let mut drained = pin!(drained);
-        let begun = tokio::select! {
-            biased;
-            () = &mut drained => return info,
-            begun = begun => begun,
-        };
-        if let Err(close) = &begun {
-            info.downstream_local_close_reason = close.reason.clone();
-        }
-        let Client::Open(mut transport) = client else {
+        let worker = &self.0.worker;
+        let opened = connection::open(worker, filters, client, &mut info, drained.as_mut()).await;
+        let Some((mut transport, _kept)) = opened else {
             return info;
-        };
-        if let Err(close) = begun {
-            connection::close(&self.0.worker, &mut transport, &close).await;
-            return info;
-        }
-        // They live as long as the connection does.
-        let _kept = if filters.see_data() {
-            let connection = Rc::clone(&info.connection);
-            let seen = StreamInfo::new(connection, services.wall(), services.now());
-            transport = transport.watched(Box::new(Watching::new(filters, seen, services)));
-            None
-        } else {
-            Some(filters)
         };
         let mut session = Session::new(&self.0, &mut transport, &info);
         let close = poll_fn(|cx| match drained.as_mut().poll(cx) {
@@ -72,7 +51,7 @@ impl ThriftProxy {
         .await;
         drop(session);
         info.downstream_local_close_reason = close.reason.clone();
-        connection::close(&self.0.worker, &mut transport, &close).await;
+        connection::close(worker, &mut transport, &close).await;
         info
     }
 }
