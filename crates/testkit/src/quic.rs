@@ -58,7 +58,7 @@ pub struct QuicClient {
     pub end: Option<End>,
     connected: bool,
     /// What waits for room on streams: the stream, the bytes, whether they end it.
-    unsent: VecDeque<(StreamId, Vec<u8>, bool)>,
+    unsent: Unsent,
 }
 
 impl QuicClient {
@@ -145,25 +145,7 @@ impl QuicClient {
     }
 
     fn write(&mut self) {
-        let waiting = std::mem::take(&mut self.unsent);
-        for (id, mut bytes, ends) in waiting {
-            if self.unsent.iter().any(|(other, ..)| *other == id) {
-                self.unsent.push_back((id, bytes, ends));
-                continue;
-            }
-            let mut stream = self.connection.send_stream(id);
-            while !bytes.is_empty()
-                && let Ok(written) = stream.write(&bytes)
-            {
-                bytes.drain(..written);
-            }
-            if !bytes.is_empty() {
-                self.unsent.push_back((id, bytes, ends));
-            } else if ends {
-                // A stream that the peer has stopped needs no end.
-                let _ = stream.finish();
-            }
-        }
+        write_unsent(&mut self.connection, &mut self.unsent);
     }
 
     /// Resets a stream of ours.
@@ -363,4 +345,29 @@ fn varint(value: u64) -> VarInt {
 #[must_use]
 pub fn address(ip: Ipv4Addr, port: u16) -> SocketAddr {
     SocketAddr::new(IpAddr::V4(ip), port)
+}
+
+/// What waits to be sent: on which stream, what, and whether the stream ends behind it.
+pub(crate) type Unsent = VecDeque<(StreamId, Vec<u8>, bool)>;
+
+/// Writes what there is window for, of each stream in its order.
+pub(crate) fn write_unsent(connection: &mut Connection, unsent: &mut Unsent) {
+    for (id, mut bytes, ends) in std::mem::take(unsent) {
+        if unsent.iter().any(|(other, ..)| *other == id) {
+            unsent.push_back((id, bytes, ends));
+            continue;
+        }
+        let mut stream = connection.send_stream(id);
+        while !bytes.is_empty()
+            && let Ok(written) = stream.write(&bytes)
+        {
+            bytes.drain(..written);
+        }
+        if !bytes.is_empty() {
+            unsent.push_back((id, bytes, ends));
+        } else if ends {
+            // A stream that the peer has stopped needs no end.
+            let _ = stream.finish();
+        }
+    }
 }

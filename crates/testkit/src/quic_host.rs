@@ -16,6 +16,7 @@ use quinn_proto::{
 };
 
 use crate::http3::messages;
+use crate::quic::{Unsent, write_unsent};
 
 /// How often timers are looked at.
 const LOOK_EVERY: Duration = Duration::from_millis(5);
@@ -124,7 +125,7 @@ struct Client {
     /// What has come of requests that are not answered yet.
     requests: HashMap<StreamId, Vec<u8>>,
     /// What waits for room on streams: the stream, the bytes, whether they end it.
-    unsent: VecDeque<(StreamId, Vec<u8>, bool)>,
+    unsent: Unsent,
     /// The code to close with once that is sent.
     closing: Option<u64>,
 }
@@ -269,25 +270,7 @@ impl Client {
     }
 
     fn write(&mut self) {
-        let waiting = std::mem::take(&mut self.unsent);
-        for (id, mut bytes, ends) in waiting {
-            if self.unsent.iter().any(|(other, ..)| *other == id) {
-                self.unsent.push_back((id, bytes, ends));
-                continue;
-            }
-            let mut stream = self.connection.send_stream(id);
-            while !bytes.is_empty()
-                && let Ok(written) = stream.write(&bytes)
-            {
-                bytes.drain(..written);
-            }
-            if !bytes.is_empty() {
-                self.unsent.push_back((id, bytes, ends));
-            } else if ends {
-                // A stream that is stopped needs no end.
-                let _ = stream.finish();
-            }
-        }
+        write_unsent(&mut self.connection, &mut self.unsent);
     }
 
     fn transmit(&mut self, handle: ConnectionHandle, endpoint: &mut Endpoint, socket: &UdpSocket) {
