@@ -5,10 +5,19 @@
 
 use std::pin::Pin;
 
+/// The largest block that the allocator has at hand.
+const MAX_BYTES: usize = 1024;
+
 /// Boxes the future that `make` makes. Its memory comes first, so that a future of which next to nothing is set yet is
 /// not copied there whole.
 #[inline(always)]
 pub(crate) fn boxed<F>(make: impl FnOnce() -> F) -> Pin<Box<F>> {
+    const {
+        assert!(
+            size_of::<F>() <= MAX_BYTES,
+            "cut it into pieces, or box what is seldom"
+        );
+    }
     let memory = Box::new_uninit();
     Box::into_pin(Box::write(memory, make()))
 }

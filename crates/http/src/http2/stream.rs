@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 use std::cell::{Cell, RefCell};
 use std::future::{Future, poll_fn};
+use std::pin::pin;
 use std::rc::Rc;
 use std::task::{Context, Poll};
 
@@ -16,6 +17,7 @@ use super::connection::{Connection, End};
 use super::mailbox::{Cut, Mailbox};
 use crate::boxed::boxed;
 use crate::downstream::{BodyEvent, Downstream, DownstreamError};
+use crate::exchange::Exchange;
 use crate::life::{Start, StreamEnd};
 use crate::multiplexed::{self, Come, Side};
 use crate::stream::StreamState;
@@ -66,12 +68,13 @@ pub(super) async fn run(
     .await;
 }
 
-async fn live(
+/// What an async function is given takes its place twice, and a stream is little more than this future.
+fn live(
     connection: Rc<Connection>,
     mailbox: Rc<Mailbox>,
     state: Box<StreamState>,
     start: Start,
-) {
+) -> impl Future<Output = ()> {
     let come = match mailbox.is_bare {
         true => Come::All,
         false => Come::Head,
@@ -86,14 +89,19 @@ async fn live(
         connection: Rc::clone(&connection),
         mailbox,
     };
-    let lived = multiplexed::live(&connection.course, &down, state, start, &deadlines).await;
-    down.end(lived);
-    connection.course.keep_deadlines(deadlines);
+    async move {
+        let course = &connection.course;
+        let exchange = Exchange::new(&course.manager, &down, state, &deadlines);
+        let end = pin!(exchange.run(start)).await;
+        let is_host_lost = multiplexed::end_life(course, &down, exchange, &deadlines);
+        down.end(end, is_host_lost);
+        course.keep_deadlines(deadlines);
+    }
 }
 
 impl Http2Stream {
     /// Tells the client how the stream ended, where it does not know.
-    fn end(self, (end, is_host_lost): (StreamEnd, bool)) {
+    fn end(self, end: StreamEnd, is_host_lost: bool) {
         let code = match end {
             StreamEnd::Gone => ErrorCode::CANCEL,
             _ if is_host_lost => ErrorCode::CONNECT_ERROR,

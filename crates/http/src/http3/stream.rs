@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 use std::cell::{Cell, RefCell};
 use std::future::{Future, poll_fn};
+use std::pin::pin;
 use std::rc::Rc;
 use std::task::Poll;
 
@@ -16,9 +17,8 @@ use nuncio_net::quic::{ReadEnd, VarInt};
 use super::connection::Connection;
 use super::mailbox::{Cut, Mailbox};
 use super::writing::Answer;
-use crate::boxed::boxed;
 use crate::downstream::{BodyEvent, Downstream, DownstreamError};
-use crate::exchange::{REQUEST, REQUEST_HEADERS};
+use crate::exchange::{Exchange, REQUEST, REQUEST_HEADERS};
 use crate::life::StreamEnd;
 use crate::multiplexed::{self, Come, Side};
 use crate::stream::StreamState;
@@ -52,7 +52,7 @@ pub(super) struct Reading {
 /// Lives a stream's life, from its first byte to the log.
 pub(super) async fn run(connection: Rc<Connection>, mailbox: Rc<Mailbox>, state: Box<StreamState>) {
     let worker = Rc::clone(&connection.course.manager.worker);
-    let mut life = boxed(|| live(connection, Rc::clone(&mailbox), state));
+    let mut life = Box::pin(live(connection, Rc::clone(&mailbox), state));
     poll_fn(|cx| {
         mailbox.link.task.note(cx);
         worker.step(|| life.as_mut().poll(cx))
@@ -60,7 +60,12 @@ pub(super) async fn run(connection: Rc<Connection>, mailbox: Rc<Mailbox>, state:
     .await;
 }
 
-async fn live(connection: Rc<Connection>, mailbox: Rc<Mailbox>, mut state: Box<StreamState>) {
+/// What an async function is given takes its place twice, and a stream is little more than this future.
+fn live(
+    connection: Rc<Connection>,
+    mailbox: Rc<Mailbox>,
+    mut state: Box<StreamState>,
+) -> impl Future<Output = ()> {
     let deadlines = connection
         .course
         .deadlines_for_stream(state.info.start, Come::Nothing);
@@ -80,20 +85,23 @@ async fn live(connection: Rc<Connection>, mailbox: Rc<Mailbox>, mut state: Box<S
         connection: Rc::clone(&connection),
         mailbox,
     };
-    let start = poll_fn(|cx| down.poll_start(cx, &mut state, &deadlines)).await;
-    deadlines.clear(REQUEST_HEADERS);
-    if down.is_read.get() {
-        deadlines.clear(REQUEST);
+    async move {
+        let start = poll_fn(|cx| down.poll_start(cx, &mut state, &deadlines)).await;
+        deadlines.clear(REQUEST_HEADERS);
+        if down.is_read.get() {
+            deadlines.clear(REQUEST);
+        }
+        let exchange = Exchange::new(&connection.course.manager, &down, state, &deadlines);
+        let end = pin!(exchange.run(start)).await;
+        let is_host_lost = multiplexed::end_life(&connection.course, &down, exchange, &deadlines);
+        if is_host_lost || end == StreamEnd::Broken {
+            // What was written goes before the reset takes back what is still here.
+            connection.quic.wake();
+            tokio::task::yield_now().await;
+        }
+        down.end(end, is_host_lost);
+        connection.course.keep_deadlines(deadlines);
     }
-    let lived = multiplexed::live(&connection.course, &down, state, start, &deadlines).await;
-    let (end, is_host_lost) = lived;
-    if is_host_lost || end == StreamEnd::Broken {
-        // What was written goes before the reset takes back what is still here.
-        connection.quic.wake();
-        tokio::task::yield_now().await;
-    }
-    down.end(end, is_host_lost);
-    connection.course.keep_deadlines(deadlines);
 }
 
 impl Http3Stream {

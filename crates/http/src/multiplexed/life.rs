@@ -1,14 +1,10 @@
-//! A stream's life, from its head to the log.
-
-use std::pin::pin;
+//! The end of a stream's life.
 
 use nuncio_contract::clock::Clock;
 
 use super::course::{Course, StreamDeadlines};
 use crate::downstream::Downstream;
 use crate::exchange::{Exchange, REQUEST, STREAM_DURATION, STREAM_IDLE};
-use crate::life::{Start, StreamEnd};
-use crate::stream::StreamState;
 
 /// The side towards the client of a stream among others.
 pub(crate) trait Side: Downstream {
@@ -18,16 +14,13 @@ pub(crate) trait Side: Downstream {
     fn wake_driver(&self);
 }
 
-/// Lives a stream's life; how it ended, and whether that was because the host of a tunnel was lost.
-pub(crate) async fn live(
+/// What follows the life of a stream; whether it ended because the host of a tunnel was lost.
+pub(crate) fn end_life<D: Side>(
     course: &Course,
-    down: &impl Side,
-    state: Box<StreamState>,
-    start: Start,
+    down: &D,
+    exchange: Exchange<'_, D>,
     deadlines: &StreamDeadlines,
-) -> (StreamEnd, bool) {
-    let exchange = Exchange::new(&course.manager, down, state, deadlines);
-    let end = pin!(exchange.run(start)).await;
+) -> bool {
     let is_host_lost = exchange.has_lost_host_of_tunnel();
     let state = exchange.into_state();
     let worker = &course.manager.worker;
@@ -41,5 +34,5 @@ pub(crate) async fn live(
     for slot in [STREAM_IDLE, REQUEST, STREAM_DURATION] {
         deadlines.clear(slot);
     }
-    (end, is_host_lost)
+    is_host_lost
 }

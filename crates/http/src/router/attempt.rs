@@ -314,7 +314,12 @@ impl<D: Downstream> Router<'_, '_, D> {
         let end_stream = up.borrow().is_response_complete();
         self.begin_response(status, end_stream);
         pin!(self.exchange.send_head(end_stream)).await?;
-        self.pass_body(up, end_stream).await?;
+        pin!(self.pass_body(up, end_stream)).await?;
+        pin!(self.send_off(up)).await
+    }
+
+    /// Sends what is left of the response, and notes when all of it was.
+    async fn send_off(&self, up: &RefCell<Up<'_>>) -> Result<(), Failure> {
         let mut sending = pin!(self.exchange.send_off());
         let at_once = poll_fn(|cx| Poll::Ready(sending.as_mut().poll(cx))).await;
         if let Poll::Ready(sent) = at_once {

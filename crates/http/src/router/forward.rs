@@ -78,16 +78,9 @@ impl<'e, 'a, D: Downstream> Router<'e, 'a, D> {
         let (acquired, mut log) = self.choose_host(forward)?;
         let acquired = match acquired {
             Acquired::Ready(ready) => ready,
+            // Most connections are there already: what the wait takes is not to weigh on them.
             Acquired::Pending(pending) => {
-                // What came with the head may be wrong, and then nobody hears of the request. A filter may take its time
-                // for the body, and must not be given up on then.
-                if !self.exchange.body.borrow().done && !self.has_body_filters() {
-                    Box::pin(self.exchange.read_what_is_there()).await?;
-                    if self.exchange.body.borrow().done && !self.awaits_handshake() {
-                        self.begin_timeout(timeout);
-                    }
-                }
-                await_connection(pending, &mut log).await?
+                Box::pin(self.connected(pending, &mut log, timeout)).await?
             }
         };
         let up = RefCell::new(self.begin_up(acquired, log));
@@ -95,6 +88,24 @@ impl<'e, 'a, D: Downstream> Router<'e, 'a, D> {
             self.write_prologue(up.borrow_mut().stream_mut(), forward);
         }
         pin!(self.attempt(&up, forward, timeout)).await
+    }
+
+    /// Waits for the connection, after what came with the request's head.
+    async fn connected(
+        &self,
+        pending: PendingStream,
+        log: &mut Option<Box<TryLog<'_>>>,
+        timeout: Option<Duration>,
+    ) -> Result<ReadyStream, Failure> {
+        // What came with the head may be wrong, and then nobody hears of the request. A filter may take its time for the
+        // body, and must not be given up on then.
+        if !self.exchange.body.borrow().done && !self.has_body_filters() {
+            Box::pin(self.exchange.read_what_is_there()).await?;
+            if self.exchange.body.borrow().done && !self.awaits_handshake() {
+                self.begin_timeout(timeout);
+            }
+        }
+        Ok(await_connection(pending, log).await?)
     }
 
     pub(super) fn has_body_filters(&self) -> bool {
