@@ -104,9 +104,7 @@ impl<'e, D: Downstream> Tries<'_, 'e, '_, D> {
                 if self.exchange().manager.tracer.is_some() {
                     self.router.tell_lost_try(&one.host, error);
                 }
-                if let Some(retries) = &mut self.retries {
-                    retries.tried(&one.host);
-                }
+                self.note_tried(&one.host);
             }
             Stage::Refused => {}
         }

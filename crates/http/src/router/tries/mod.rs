@@ -576,15 +576,27 @@ impl<'r, 'e, 'a, D: Downstream> Tries<'r, 'e, 'a, D> {
         Ok(())
     }
 
+    /// Notes for later tries where this one has gone.
+    fn note_tried(&mut self, host: &WorkerHost) {
+        let exchange = self.exchange();
+        let Some(retries) = &mut self.retries else {
+            return;
+        };
+        if let Some(account) = &*exchange.account.borrow() {
+            let clusters = &*exchange.manager.worker.clusters;
+            let attempt = exchange.state.borrow().info.attempt_count;
+            let attempt = attempt.unwrap_or_default();
+            retries.tried((clusters, &account.cluster), attempt, host);
+        }
+    }
+
     fn go_live(
         &mut self,
         host: &Rc<WorkerHost>,
         ready: ReadyStream,
         log: Option<Box<TryLog<'e>>>,
     ) -> Result<Box<LiveTry<'e>>, Failure> {
-        if let Some(retries) = &mut self.retries {
-            retries.tried(host);
-        }
+        self.note_tried(host);
         self.router.set_host(Some(host));
         self.router.rewrite_to_hostname(self.forward);
         let is_tunnel = self.is_tunnel();
