@@ -69,6 +69,7 @@ pub mod sse_to_metadata;
 pub mod stateful_session;
 #[cfg(test)]
 mod tests;
+mod unusable;
 
 /// Every room of the family.
 pub static ROOMS: &[&HttpFilterRoom] = &[

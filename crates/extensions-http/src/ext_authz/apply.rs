@@ -10,7 +10,8 @@ use nuncio_contract::stream_info::metadata::{Struct, Value};
 
 use super::filter::{Question, Worker};
 use super::query;
-use super::verdict::{Allowed, Changes, Denied, REQUEST_ORDER, Verdict, invalid_value};
+use super::verdict::{Allowed, Changes, Denied, REQUEST_ORDER, Verdict};
+use crate::unusable::{invalid_value, unusable};
 
 /// The namespace of what the service says of the stream.
 const NAMESPACE: &str = "envoy.filters.http.ext_authz";
@@ -181,14 +182,6 @@ impl Worker {
         let all = context.stream_info.dynamic_metadata_mut();
         all.merge(NAMESPACE, metadata);
     }
-}
-
-/// The answer to a request that the service would make unusable.
-fn unusable(text: String) -> Box<LocalReply> {
-    let details = text.replace(' ', "_");
-    let details = format!("filter_removed_required_request_headers{{{details}}}");
-    let reply = LocalReply::new(503, text.into_bytes(), details);
-    Box::new(reply.with_flags(ResponseFlags::DOWNSTREAM_PROTOCOL_ERROR))
 }
 
 fn add_headers(reply: &mut LocalReply, headers: Changes) {

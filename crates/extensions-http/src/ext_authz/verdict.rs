@@ -3,6 +3,8 @@
 use nuncio_contract::headers::{HeaderMap, HeaderName, Known, is_token, is_valid_value};
 use nuncio_contract::stream_info::metadata::Struct;
 
+use crate::unusable::invalid_value;
+
 /// What is to become of a request.
 #[derive(Debug)]
 pub(super) enum Verdict {
@@ -138,11 +140,6 @@ impl Change {
             How::SetIfThere | How::AddIfAbsent | How::JoinIfThere => {}
         }
     }
-}
-
-/// What is said of a value that cannot be one.
-pub(super) fn invalid_value(name: &str) -> String {
-    format!("invalid header value for: {name}")
 }
 
 /// Whether a header says where a body ends.

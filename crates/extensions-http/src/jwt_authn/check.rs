@@ -5,7 +5,7 @@
 
 use std::rc::Rc;
 
-use nuncio_contract::headers::{HeaderMap, HeaderName};
+use nuncio_contract::headers::{HeaderMap, HeaderName, is_valid_value};
 use nuncio_contract::stream_info::metadata::{Struct, Value};
 
 use super::claims;
@@ -17,6 +17,7 @@ use super::requirement::{Lenient, Requirement};
 use super::status::Status;
 use super::token::Token;
 use super::token_cache::TokenCaches;
+use crate::unusable::invalid_value;
 
 /// The keys of a provider are to be fetched first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -47,6 +48,8 @@ pub(super) struct Findings {
     /// For the dynamic metadata.
     pub(super) metadata: Struct,
     pub(super) clears_route: bool,
+    /// A claim that no header can tell.
+    pub(super) invalid: Option<String>,
     pub(super) cache_hits: u64,
     pub(super) cache_misses: u64,
 }
@@ -236,11 +239,16 @@ impl Check<'_> {
         let mut has_told = false;
         for claim in &provider.claims {
             let value = claims::at_path(&token.payload, &claim.path);
-            if let Some(text) = value.and_then(claims::header_value)
-                && nuncio_contract::headers::is_valid_value(text.as_bytes())
-            {
+            let Some(text) = value.and_then(claims::header_value) else {
+                continue;
+            };
+            has_told = true;
+            if is_valid_value(text.as_bytes()) {
                 self.request.append(&claim.header, text.as_bytes());
-                has_told = true;
+            } else {
+                let name = claim.header.as_str();
+                let invalid = &mut self.found.invalid;
+                invalid.get_or_insert_with(|| invalid_value(name));
             }
         }
         if !provider.header_key.is_empty() {

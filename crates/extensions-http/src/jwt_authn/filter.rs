@@ -21,6 +21,7 @@ use super::provider::Source;
 use super::status::Status;
 use super::token_cache::TokenCaches;
 use crate::cluster_verdicts::prefix;
+use crate::unusable::unusable;
 
 const NAMESPACE: &str = "envoy.filters.http.jwt_authn";
 /// How much of a path is told to clients.
@@ -319,7 +320,8 @@ impl Shared {
         match verdict {
             Ok(()) => {
                 self.stats.allowed.inc();
-                None
+                // Without the header nobody would know that something was claimed.
+                found.invalid.map(unusable)
             }
             Err(status) => {
                 self.stats.denied.inc();

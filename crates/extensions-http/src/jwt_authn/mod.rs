@@ -8,7 +8,8 @@
 //! `jwt_max_token_size` (4 KiB) are remembered. Follows Envoy's documentation of its JWT authentication filter.
 //!
 //! Differences: with `async_fetch` keys are fetched at the first request, not before the listener begins, and then
-//! renewed behind requests; RSA keys of less than 2048 bits are refused for SHA-384 and PSS, of less than 1024 for all.
+//! renewed behind requests; a claim that no header can tell is answered with 503 at once, also on routes that ask for
+//! no host; RSA keys of less than 2048 bits are refused for SHA-384 and PSS, of less than 1024 for all.
 
 mod check;
 mod claims;

@@ -330,7 +330,9 @@ impl Driver {
             let retries = retries.as_mut();
             retries.map_or(Met::Nothing, |retries| {
                 if let Some(host) = &host {
-                    retries.tried(host);
+                    let cluster = &self.account.borrow().cluster;
+                    let clusters = (&*self.calls.clusters, &**cluster);
+                    retries.tried(clusters, self.tries.get(), host);
                 }
                 retries.meets_failure(Some(error.kind), self.was_sent.get())
             })

@@ -4,7 +4,7 @@
 //! Who wants it ends the flow with [`Stop::Anew`] before anything was answered, the whole request read; filters do on the
 //! way down, by `LocalReply::anew`, of a response of a host or of our own. As in Envoy
 //! what the connection manager makes of a request is not made twice, but its path and host are checked again; trailers
-//! of the request are not sent again, and bytes of its body count again. The route table stays the one of the first
+//! of the request are not sent again, and bytes of its body count again, unless the router answers before it has them. The route table stays the one of the first
 //! stream. Different from Envoy: the limit of a filter that collects the body holds for the new stream too.
 
 use std::pin::pin;
@@ -96,10 +96,20 @@ impl<D: Downstream> Exchange<'_, D> {
         Ok(())
     }
 
+    /// An answer that asks for no host is given by the head alone.
+    fn forget_body_without_host(&self, bytes_before: u64) {
+        let mut state = self.state.borrow_mut();
+        if state.info.upstream.chosen_host.is_none() {
+            state.info.bytes_received = bytes_before;
+        }
+    }
+
     /// From the head to the complete response, with `data` for the whole body.
     async fn flow_anew(&self, data: Buffer) -> Result<(), Stop> {
         self.prepare_anew()?;
         let is_bare = data.is_empty();
+        let bytes_before = self.state.borrow().info.bytes_received;
+        let mut is_held = false;
         {
             let mut body = self.body.borrow_mut();
             body.done = is_bare;
@@ -109,6 +119,7 @@ impl<D: Downstream> Exchange<'_, D> {
             let up = self.run_filters(Way::Decode);
             // Who holds the head waits for the body, which is there.
             let _held_or_not = up.headers(0, is_bare).await?;
+            is_held = self.state.borrow().filters.holds_headers(Way::Decode);
         }
         if !is_bare {
             self.take_again(data).await?;
@@ -122,7 +133,12 @@ impl<D: Downstream> Exchange<'_, D> {
                     exchange: self,
                     config,
                 };
-                Box::pin(router.run()).await
+                let done = Box::pin(router.run()).await;
+                let is_own_answer = matches!(done, Err(Stop::Reply(_) | Stop::RouteReply(_)));
+                if is_own_answer && !is_held {
+                    self.forget_body_without_host(bytes_before);
+                }
+                done
             }
             Terminal::Service => Box::pin(self.serve()).await,
             Terminal::Nothing => std::future::pending().await,

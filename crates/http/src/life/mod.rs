@@ -77,7 +77,10 @@ impl<D: Downstream> Exchange<'_, D> {
         }
         let raced = match start {
             Start::Request => self.race(pin!(self.flow())).await,
-            Start::Refused(reply) => Raced::Flow(Err(Stop::Reply(reply))),
+            Start::Refused(reply) => {
+                self.keep_details(&reply);
+                Raced::Flow(Err(Stop::Reply(reply)))
+            }
             Start::Expired(slot) => Raced::Expired(slot),
             Start::Gone => Raced::Gone,
         };
@@ -248,7 +251,9 @@ impl<D: Downstream> Exchange<'_, D> {
         if !filters_log {
             state.filters.destroy();
         }
-        state.info.response_flags |= self.late_flags.get();
+        if !self.late_flags.get().is_empty() {
+            self.tell_what_is_late(&mut state.info);
+        }
         state.info.end = Some(now);
         let timing = &mut state.info.downstream_timing;
         let is_whole = matches!(end, StreamEnd::Complete | StreamEnd::RequestUnfinished);

@@ -8,7 +8,7 @@ use nuncio_contract::buffer::Buffer;
 use nuncio_contract::local_reply::{Basis, LocalReply};
 use nuncio_contract::network_filter::LISTENER_GONE;
 use nuncio_contract::overload::ScaledTimer;
-use nuncio_contract::stream_info::ResponseFlags;
+use nuncio_contract::stream_info::{ResponseFlags, StreamInfo};
 
 use super::StreamEnd;
 use crate::downstream::{Downstream, DownstreamError};
@@ -150,8 +150,27 @@ impl<D: Downstream> Exchange<'_, D> {
                 }
                 self.down.close_after_response();
                 let reply = LocalReply::new(status, reason_body(status), details);
-                self.reply(reply.with_flags(flags), false).await
+                let reply = reply.with_flags(flags);
+                self.keep_details(&reply);
+                self.reply(reply, false).await
             }
+        }
+    }
+
+    /// Whatever filters make of the answer to what is no HTTP, it is what ends the connection.
+    #[cold]
+    pub(super) fn keep_details(&self, reply: &LocalReply) {
+        if reply.flags == ResponseFlags::DOWNSTREAM_PROTOCOL_ERROR {
+            *self.late_details.borrow_mut() = Some(reply.details.clone());
+        }
+    }
+
+    /// What belongs to the end of the connection comes behind the answer.
+    #[cold]
+    pub(super) fn tell_what_is_late(&self, info: &mut StreamInfo) {
+        info.response_flags |= self.late_flags.get();
+        if let Some(details) = self.late_details.take() {
+            info.response_code_details = Some(details);
         }
     }
 

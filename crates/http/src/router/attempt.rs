@@ -313,7 +313,10 @@ impl<D: Downstream> Router<'_, '_, D> {
     ) -> Result<(), Failure> {
         let end_stream = up.borrow().is_response_complete();
         self.begin_response(status, end_stream);
-        pin!(self.exchange.send_head(end_stream)).await?;
+        if let Err(stop) = pin!(self.exchange.send_head(end_stream)).await {
+            self.note_replaced(end_stream);
+            return Err(stop.into());
+        }
         pin!(self.pass_body(up, end_stream)).await?;
         pin!(self.send_off(up)).await
     }
@@ -333,6 +336,16 @@ impl<D: Downstream> Router<'_, '_, D> {
         let mut state = self.exchange.state.borrow_mut();
         state.info.downstream_timing.last_tx_byte = Some(now);
         Ok(())
+    }
+
+    /// Another answer goes in the place of the host's, which may have been whole.
+    #[cold]
+    fn note_replaced(&self, end_stream: bool) {
+        if end_stream {
+            let now = self.exchange.manager.worker.now();
+            let mut state = self.exchange.state.borrow_mut();
+            state.info.upstream.timing.last_rx_byte = Some(now);
+        }
     }
 
     /// The host has done its part, whenever the client takes what came: its connection and its place among the

@@ -1,9 +1,10 @@
 //! A stream that may become a tunnel: an upgrade, or CONNECT, which goes on to the host or ends here.
 //!
 //! What the client sends waits for the host's agreement (101, or 2xx to CONNECT), as in Envoy 1.40. In each direction
-//! nothing more is read while 64 KiB are held, before and after. A tunnel has no timeout but those of streams: idle
-//! (`stream_idle_timeout`, the route's `idle_timeout`) and `max_stream_duration`. The route's timeout is for the
-//! answer to a WebSocket handshake alone.
+//! nothing more is read while 64 KiB are held, before and after; where another try may follow as much is held as of
+//! other requests. A tunnel has no timeout but those of streams: idle
+//! (`stream_idle_timeout`, the route's `idle_timeout`) and `max_stream_duration`, that of the cluster too. The route's
+//! timeout, and those of single tries, are for the answer to a WebSocket handshake alone.
 //!
 //! Stricter than Envoy: only 101 opens an upgrade. Envoy makes a tunnel of any answer with upgrade headers, such as
 //! 426, and then passes on to the host what the host reads as requests.
@@ -26,6 +27,7 @@ use nuncio_upstream::proxy_protocol::{self, ProxyVersion};
 use super::Router;
 use super::forward::Failure;
 use super::reply::make_handshake_reply;
+use super::tries::Reading;
 use super::up::Up;
 use crate::config::route::ProxyProtocolVersion;
 use crate::downstream::Downstream;
@@ -84,17 +86,59 @@ impl<D: Downstream> Router<'_, '_, D> {
     pub(super) async fn tunnel(&self, up: &RefCell<Up<'_>>) -> Result<(), Failure> {
         self.refuse_path(up)?;
         self.refuse_end(up)?;
-        {
-            let mut state = self.exchange.state.borrow_mut();
-            if state.span.is_some() {
-                self.begin_try_span(&mut state);
-            }
-            up.borrow_mut().write_head(&state.request, false);
-        }
+        self.write_tunnel_head(up);
         // What we have to say ourselves, `100 Continue`, waits for nobody.
         self.exchange.down.flush().await?;
-        let mut upload = pin!(self.pass_up(up));
-        let mut download = pin!(self.pass_down(up));
+        let download = async {
+            let head = pin!(self.read_final_head(up)).await?;
+            self.pass_down(up, head).await
+        };
+        self.pass_both(up, self.pass_up(up, None), download).await
+    }
+
+    /// The same once the host has answered; more of the request may be being read.
+    pub(super) async fn tunnel_on(
+        &self,
+        up: &RefCell<Up<'_>>,
+        head: ResponseHead,
+        reading: Option<Reading<'_>>,
+    ) -> Result<(), Failure> {
+        let download = self.pass_down(up, head);
+        self.pass_both(up, self.pass_up(up, reading), download)
+            .await
+    }
+
+    /// What comes before the head of one of several tries, or the reason why there can be none.
+    #[cold]
+    pub(super) fn prepare_tunnel(
+        &self,
+        up: &RefCell<Up<'_>>,
+        forward: &Forward,
+    ) -> Result<(), Failure> {
+        if up.borrow().stream().is_tcp() {
+            self.write_prologue(up.borrow_mut().stream_mut(), forward);
+        }
+        self.refuse_path(up)?;
+        self.refuse_end(up)
+    }
+
+    fn write_tunnel_head(&self, up: &RefCell<Up<'_>>) {
+        let mut state = self.exchange.state.borrow_mut();
+        if state.span.is_some() {
+            self.begin_try_span(&mut state);
+        }
+        up.borrow_mut().write_head(&state.request, false);
+    }
+
+    /// Both directions, until the answer has ended.
+    async fn pass_both(
+        &self,
+        up: &RefCell<Up<'_>>,
+        upload: impl Future<Output = Result<Infallible, Failure>>,
+        download: impl Future<Output = Result<(), Failure>>,
+    ) -> Result<(), Failure> {
+        let mut upload = pin!(upload);
+        let mut download = pin!(download);
         poll_fn(|cx| {
             let was_open = self.exchange.is_tunnel_open();
             if let Poll::Ready(Err(failure)) = upload.as_mut().poll(cx) {
@@ -138,17 +182,17 @@ impl<D: Downstream> Router<'_, '_, D> {
     }
 
     /// The client's bytes, until it goes. A client of HTTP/2 may end its side before.
-    async fn pass_up(&self, up: &RefCell<Up<'_>>) -> Result<Infallible, Failure> {
+    async fn pass_up(
+        &self,
+        up: &RefCell<Up<'_>>,
+        reading: Option<Reading<'_>>,
+    ) -> Result<Infallible, Failure> {
+        if let Some(reading) = reading {
+            self.read_beside(up, reading).await?;
+        }
         while !self.exchange.body.borrow().done {
-            let mut reading = pin!(self.exchange.read_request_now());
-            poll_fn(|cx| {
-                let _goes_on_whenever_we_are_polled = self.poll_send_held(cx, up);
-                if self.exchange.body.borrow().data.len() >= HELD_BYTES {
-                    return Poll::Pending;
-                }
-                reading.as_mut().poll(cx)
-            })
-            .await?;
+            self.read_beside(up, self.exchange.read_request_now())
+                .await?;
         }
         poll_fn(|cx| {
             // The head has to leave also where the client ended its side with it.
@@ -160,6 +204,24 @@ impl<D: Downstream> Router<'_, '_, D> {
         })
         .await;
         std::future::pending().await
+    }
+
+    /// Reads once, while what is held is sent.
+    async fn read_beside(
+        &self,
+        up: &RefCell<Up<'_>>,
+        reading: impl Future<Output = Result<bool, Stop>>,
+    ) -> Result<(), Failure> {
+        let mut reading = pin!(reading);
+        poll_fn(|cx| {
+            let _goes_on_whenever_we_are_polled = self.poll_send_held(cx, up);
+            if self.exchange.body.borrow().data.len() >= HELD_BYTES {
+                return Poll::Pending;
+            }
+            reading.as_mut().poll(cx)
+        })
+        .await?;
+        Ok(())
     }
 
     /// Sends the head, and what has come from the client if the host has agreed.
@@ -175,11 +237,10 @@ impl<D: Downstream> Router<'_, '_, D> {
     }
 
     /// The host's answer, and its bytes until it ends.
-    async fn pass_down(&self, up: &RefCell<Up<'_>>) -> Result<(), Failure> {
-        let head = pin!(self.read_final_head(up)).await?;
+    async fn pass_down(&self, up: &RefCell<Up<'_>>, head: ResponseHead) -> Result<(), Failure> {
         let is_open = head.framing == BodyFraming::Tunnel;
         self.exchange.tunnel_answered(is_open);
-        let is_failed_handshake = !is_open && self.awaits_handshake() && has_no_say(head);
+        let is_failed_handshake = !is_open && self.awaits_handshake() && has_no_say(head.status);
         self.strip(is_open);
         let end_stream = is_failed_handshake || up.borrow().is_response_complete();
         if is_failed_handshake {
@@ -244,6 +305,6 @@ pub(crate) fn path_refusal(request: &HeaderMap) -> Option<LocalReply> {
 
 /// Whether an answer other than 101 to a WebSocket handshake comes without its body: all but errors, whose bodies are
 /// for people. (101 that is no upgrade has none.)
-fn has_no_say(head: ResponseHead) -> bool {
-    head.status < 400 && head.status != 101
+pub(super) fn has_no_say(status: u16) -> bool {
+    status < 400 && status != 101
 }

@@ -27,9 +27,8 @@ impl PriorityAttempts {
     }
 
     /// Notes a try at a host of this priority.
-    pub fn tried(&mut self, priority: u32) {
-        self.attempted
-            .push(usize::try_from(priority).unwrap_or(usize::MAX));
+    pub fn tried(&mut self, priority: usize) {
+        self.attempted.push(priority);
     }
 
     /// How the load is to be spread, where so much of each priority is available; none for as ever.

@@ -49,16 +49,51 @@ impl WorkerClusters {
             }
             _ => return cluster.choose_host(context),
         };
-        let parts: Vec<_> = names
-            .iter()
-            .filter_map(|name| self.get(self.manager.find(name)?))
-            .filter(|part| part.shared().provided().is_none())
-            .collect();
-        let chosen = cluster.choose_part(&parts);
+        let parts = self.parts_called(names);
+        let chosen = cluster.choose_part(&parts, context.priority_load);
         let (part, load) = chosen.ok_or_else(|| cluster.no_host())?;
         part.choose_host(&PickContext {
             priority_load: Some(&load),
             ..*context
+        })
+    }
+
+    fn parts_called(&self, names: &[Box<str>]) -> Vec<Rc<WorkerCluster>> {
+        names
+            .iter()
+            .filter_map(|name| self.get(self.manager.find(name)?))
+            .filter(|part| part.shared().provided().is_none())
+            .collect()
+    }
+
+    /// How much of each priority is available to a try, in per cent of what would do; of an aggregate cluster those of
+    /// all its clusters, one behind the other.
+    pub fn availability(&self, cluster: &WorkerCluster, attempt: u32) -> PriorityLoad {
+        let part = self.part_of_try(cluster, attempt);
+        let cluster = part.as_deref().unwrap_or(cluster);
+        let Some(Provided::Aggregate(names)) = cluster.shared().provided() else {
+            return cluster.availability();
+        };
+        let parts = self.parts_called(names);
+        cluster.with_parts(&parts, |view| view.snapshot.availability().clone())
+    }
+
+    /// Which of these priorities is that of the host of a try.
+    pub fn priority_of(&self, cluster: &WorkerCluster, attempt: u32, host: &WorkerHost) -> usize {
+        let own = usize::try_from(host.host().priority).unwrap_or(usize::MAX);
+        let part = self.part_of_try(cluster, attempt);
+        let cluster = part.as_deref().unwrap_or(cluster);
+        let Some(Provided::Aggregate(names)) = cluster.shared().provided() else {
+            return own;
+        };
+        let parts = self.parts_called(names);
+        cluster.with_parts(&parts, |view| {
+            let mut parts = view.parts.iter();
+            let place = parts.position(|part| host.is_of(&part.shared));
+            let wanted = place.map(|place| (place, own));
+            let mut priorities = view.priorities.iter();
+            let found = priorities.position(|priority| Some(*priority) == wanted);
+            found.unwrap_or(usize::MAX)
         })
     }
 
@@ -109,16 +144,27 @@ impl WorkerCluster {
     fn choose_part<'p>(
         &self,
         parts: &'p [Rc<WorkerCluster>],
+        load: Option<&PriorityLoad>,
     ) -> Option<(&'p WorkerCluster, PriorityLoad)> {
+        let random = self.random.next();
+        self.with_parts(parts, |view| {
+            let (priority, availability) = match load {
+                None => view.snapshot.priority_of(random),
+                Some(load) => load.choose(random),
+            };
+            let (part, priority) = *view.priorities.get(priority)?;
+            let of = view.parts.get(part)?.priorities;
+            let load = PriorityLoad::all_on(priority, availability, of);
+            Some((&**parts.get(part)?, load))
+        })
+    }
+
+    /// Calls `look` with these clusters as they are now.
+    fn with_parts<T>(&self, parts: &[Rc<WorkerCluster>], look: impl FnOnce(&PartsView) -> T) -> T {
         let mut state = self.state.borrow_mut();
         let known = state.parts.take().filter(|view| view.is_of(parts));
         let made = || Box::new(PartsView::new(parts, &self.settings().lb));
-        let view = state.parts.insert(known.unwrap_or_else(made));
-        let (priority, availability) = view.snapshot.priority_of(self.random.next());
-        let (part, priority) = *view.priorities.get(priority)?;
-        let of = view.parts.get(part)?.priorities;
-        let load = PriorityLoad::all_on(priority, availability, of);
-        Some((parts.get(part)?, load))
+        look(state.parts.insert(known.unwrap_or_else(made)))
     }
 }
 

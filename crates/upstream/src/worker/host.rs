@@ -6,7 +6,9 @@ use std::sync::Arc;
 
 use nuncio_contract::stream_info::{HostDescription, Protocol};
 
-use crate::cluster::{Host, HostCounters, ResourcePriority, UpstreamProtocol, is_canary};
+use crate::cluster::{
+    ClusterShared, Host, HostCounters, ResourcePriority, UpstreamProtocol, is_canary,
+};
 use crate::cluster_core::ClusterCore;
 use crate::error::UpstreamError;
 use crate::outlier_detection::{HostMonitor, Outcome};
@@ -47,6 +49,11 @@ pub struct WorkerHost {
 }
 
 impl WorkerHost {
+    /// Whether it is one of this cluster's.
+    pub(crate) fn is_of(&self, cluster: &Arc<ClusterShared>) -> bool {
+        Arc::ptr_eq(&self.core.shared, cluster)
+    }
+
     /// What it is told of whose connection it is, if it is told.
     #[inline]
     pub fn proxy_protocol(&self) -> Option<&UpstreamProxyProtocol> {

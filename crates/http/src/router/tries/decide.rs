@@ -126,13 +126,18 @@ impl Retries {
         !self.on.is_empty()
     }
 
-    /// Notes a host that was tried.
-    pub(crate) fn tried(&mut self, host: &WorkerHost) {
+    /// Notes a host of a cluster that was tried, the how manieth time.
+    pub(crate) fn tried(
+        &mut self,
+        (clusters, cluster): (&WorkerClusters, &WorkerCluster),
+        attempt: u32,
+        host: &WorkerHost,
+    ) {
         if !self.policy.host_predicates.is_empty() {
             self.tried.push(Arc::clone(host.host()));
         }
         if let Some(priorities) = &mut self.priorities {
-            priorities.tried(host.host().priority);
+            priorities.tried(clusters.priority_of(cluster, attempt, host));
         }
     }
 
@@ -144,10 +149,8 @@ impl Retries {
     ) -> Result<std::rc::Rc<WorkerHost>, UpstreamError> {
         let priorities = self.priorities.as_mut();
         let context = &PickContext {
-            priority_load: priorities.and_then(|it| {
-                let part = clusters.part_of_try(cluster, context.attempt);
-                it.load(&part.as_deref().unwrap_or(cluster).availability())
-            }),
+            priority_load: priorities
+                .and_then(|it| it.load(&clusters.availability(cluster, context.attempt))),
             ..*context
         };
         let predicates = &self.policy.host_predicates;

@@ -14,6 +14,7 @@ use crate::exchange::{Account, RetryCount, Stop};
 use crate::router::failure::status_of_failure;
 use crate::router::forward::Failure;
 use crate::router::outliers;
+use crate::router::tunnel::has_no_say;
 use crate::spans::TryEnd;
 
 /// Whether a try is followed by another.
@@ -103,9 +104,7 @@ impl<'e, D: Downstream> Tries<'_, 'e, '_, D> {
                 if self.exchange().manager.tracer.is_some() {
                     self.router.tell_lost_try(&one.host, error);
                 }
-                if let Some(retries) = &mut self.retries {
-                    retries.tried(&one.host);
-                }
+                self.note_tried(&one.host);
             }
             Stage::Refused => {}
         }
@@ -168,7 +167,9 @@ impl<'e, D: Downstream> Tries<'_, 'e, '_, D> {
         };
         self.router.set_host(Some(&one.host));
         let mut could_not = false;
-        if let Some(retries) = &self.retries {
+        // An answer that grants no WebSocket is passed on whatever it is that is tried again.
+        let is_final = self.router.awaits_handshake() && has_no_say(status);
+        if let Some(retries) = self.retries.as_ref().filter(|_| !is_final) {
             let worker = &*self.exchange().manager.worker;
             let state = self.exchange().state.borrow();
             let met = retries.meets_response(status, &live.response, &state.request, worker);

@@ -70,6 +70,8 @@ pub(super) struct Upload {
     is_done: bool,
     /// The end is written behind the last bytes, not with them.
     ends_apart: bool,
+    /// What is behind the head is not for this host yet.
+    waits: bool,
 }
 
 impl Upload {
@@ -86,6 +88,11 @@ impl Upload {
         self.ends_apart = is_apart;
     }
 
+    /// Sends no more than the head.
+    pub(super) fn wait(&mut self) {
+        self.waits = true;
+    }
+
     /// Sends what there is of the body; ready once all of the request is sent.
     pub(super) fn poll(
         &mut self,
@@ -94,6 +101,10 @@ impl Upload {
         kept: &KeptBody,
         body: &RefCell<RequestBody>,
     ) -> Poll<()> {
+        if self.waits {
+            ready!(up.poll_flush(cx));
+            return Poll::Pending;
+        }
         while !self.is_done {
             if self.is_last_written {
                 ready!(up.poll_send_off(cx));

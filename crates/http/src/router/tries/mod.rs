@@ -4,7 +4,8 @@
 //! All of it is one task: what comes of the request, the tries under way and the times are polled in turn, until one
 //! try's response is passed on or there is nothing left to try. Requests that need none of this do not come here.
 //!
-//! Not here: tunnels, which have one try.
+//! What is to become a tunnel sends its head alone; once a host has answered for good, `pass_tunnel.rs` goes on. It is not
+//! copied to other clusters.
 
 mod decide;
 mod judge;
@@ -13,6 +14,7 @@ mod mirror;
 mod mirror_log;
 mod one_try;
 mod pass_on;
+mod pass_tunnel;
 mod redirect;
 
 use std::future::{Future, poll_fn};
@@ -43,7 +45,8 @@ use crate::downstream::Downstream;
 use crate::exchange::{Account, Exchange, RetryCount, Stop};
 use crate::route::Forward;
 
-type Reading<'e> = Pin<Box<dyn Future<Output = Result<bool, Stop>> + 'e>>;
+/// More of the request that is being read.
+pub(super) type Reading<'e> = Pin<Box<dyn Future<Output = Result<bool, Stop>> + 'e>>;
 
 /// The tries of one request.
 pub(super) struct Tries<'r, 'e, 'a, D: Downstream> {
@@ -155,14 +158,17 @@ impl<'r, 'e, 'a, D: Downstream> Tries<'r, 'e, 'a, D> {
         let refreshes = !wishes.hedges
             && retries.is_some()
             && policy(forward, cluster).is_some_and(|policy| policy.refreshes_cluster);
-        let mirrors = mirror::chosen(forward, cluster, &state.request, &*exchange.manager.worker);
+        let mirrors = match exchange.tunnel.get() {
+            None => mirror::chosen(forward, cluster, &state.request, &*exchange.manager.worker),
+            Some(_) => Vec::new(),
+        };
         let stream_time = stream_time(&state.request, cluster);
         drop(state);
         let has_times =
             wishes.per_try.is_some() || wishes.per_try_idle.is_some() || stream_time.is_some();
         let follows = (forward.resilience.as_ref()).is_some_and(|it| it.redirects.is_some());
         let is_plain = retries.is_none() && mirrors.is_empty() && !has_times && !follows;
-        if is_plain || exchange.tunnel.get().is_some() {
+        if is_plain {
             return None;
         }
         let limit = forward.resilience.as_ref();
@@ -203,7 +209,7 @@ impl<'r, 'e, 'a, D: Downstream> Tries<'r, 'e, 'a, D> {
         let copies = self.make_copies();
         // What is too much for another try is enough for one.
         self.keep();
-        if self.exchange().body.borrow().done {
+        if self.may_be_late() {
             self.begin_times();
         }
         self.begun += 1;
@@ -219,7 +225,7 @@ impl<'r, 'e, 'a, D: Downstream> Tries<'r, 'e, 'a, D> {
                 Event::NextIsDue => Box::pin(self.begin_next()).await?,
                 Event::TooLong(at) => self.took_too_long(at)?,
                 Event::Over(at) => self.lasted_too_long(at)?,
-                Event::Try(at, TryEvent::Connected(ready)) => self.connected(at, ready),
+                Event::Try(at, TryEvent::Connected(ready)) => self.connected(at, ready)?,
                 Event::Try(_, TryEvent::Failed(error)) if error.reply.is_some() => {
                     return Err(error.into());
                 }
@@ -230,6 +236,9 @@ impl<'r, 'e, 'a, D: Downstream> Tries<'r, 'e, 'a, D> {
                 Event::Try(at, TryEvent::Head(head)) => {
                     let is_kept = self.body.is_keeping() && self.exchange().body.borrow().done;
                     if let Some((live, host)) = self.judge(at, head.status)? {
+                        if self.is_tunnel() {
+                            return Box::pin(self.pass_tunnel(live, &host, head)).await;
+                        }
                         let passed = Box::pin(self.pass_on(live, &host, head.status)).await;
                         return passed.map_err(|failure| match is_kept {
                             true => self.with_kept_body(failure),
@@ -307,7 +316,9 @@ impl<'r, 'e, 'a, D: Downstream> Tries<'r, 'e, 'a, D> {
             });
         }
         if exchange.body.borrow().done {
-            self.begin_times();
+            if !self.router.awaits_handshake() {
+                self.begin_times();
+            }
             self.end_apart();
         }
         Ok(has_read)
@@ -351,6 +362,15 @@ impl<'r, 'e, 'a, D: Downstream> Tries<'r, 'e, 'a, D> {
             Failure::Stopped(Stop::Anew(_)) => Failure::Stopped(Stop::Anew(self.body.take_all())),
             failure => failure,
         }
+    }
+
+    fn is_tunnel(&self) -> bool {
+        self.exchange().tunnel.get().is_some()
+    }
+
+    /// Whether the times run: the request is complete, or its head is all that there will be before the answer.
+    fn may_be_late(&self) -> bool {
+        self.exchange().body.borrow().done || self.router.awaits_handshake()
     }
 
     /// The request is complete: its times run.
@@ -430,7 +450,7 @@ impl<'r, 'e, 'a, D: Downstream> Tries<'r, 'e, 'a, D> {
         match self.router.new_stream(&host, self.forward) {
             Ok(Acquired::Ready(ready)) => {
                 let at = self.under_way.len();
-                let stage = Stage::Live(self.go_live(&host, ready, log));
+                let stage = Stage::Live(self.go_live(&host, ready, log)?);
                 self.under_way.push(OneTry::at(host, stage));
                 self.has_gone_live(at);
                 Ok(())
@@ -543,16 +563,31 @@ impl<'r, 'e, 'a, D: Downstream> Tries<'r, 'e, 'a, D> {
     }
 
     /// A try that waited has its connection.
-    fn connected(&mut self, at: usize, ready: ReadyStream) {
+    fn connected(&mut self, at: usize, ready: ReadyStream) -> Result<(), Failure> {
         let Some(one) = self.under_way.get_mut(at) else {
-            return;
+            return Ok(());
         };
         let (host, log) = (Rc::clone(&one.host), one.log.take());
-        let live = self.go_live(&host, ready, log);
+        let live = self.go_live(&host, ready, log)?;
         if let Some(one) = self.under_way.get_mut(at) {
             one.stage = Stage::Live(live);
         }
         self.has_gone_live(at);
+        Ok(())
+    }
+
+    /// Notes for later tries where this one has gone.
+    fn note_tried(&mut self, host: &WorkerHost) {
+        let exchange = self.exchange();
+        let Some(retries) = &mut self.retries else {
+            return;
+        };
+        if let Some(account) = &*exchange.account.borrow() {
+            let clusters = &*exchange.manager.worker.clusters;
+            let attempt = exchange.state.borrow().info.attempt_count;
+            let attempt = attempt.unwrap_or_default();
+            retries.tried((clusters, &account.cluster), attempt, host);
+        }
     }
 
     fn go_live(
@@ -560,19 +595,22 @@ impl<'r, 'e, 'a, D: Downstream> Tries<'r, 'e, 'a, D> {
         host: &Rc<WorkerHost>,
         ready: ReadyStream,
         log: Option<Box<TryLog<'e>>>,
-    ) -> Box<LiveTry<'e>> {
-        if let Some(retries) = &mut self.retries {
-            retries.tried(host);
-        }
+    ) -> Result<Box<LiveTry<'e>>, Failure> {
+        self.note_tried(host);
         self.router.set_host(Some(host));
         self.router.rewrite_to_hostname(self.forward);
-        let is_bare = self.exchange().body.borrow().is_absent;
+        let is_tunnel = self.is_tunnel();
+        let is_bare = !is_tunnel && self.exchange().body.borrow().is_absent;
         let mut live = LiveTry::new(self.router.begin_up(ready, log), is_bare);
         live.over_at = self.stream_time.map(|time| self.now() + time);
         self.router.note_host(host);
         self.router.note_attempted();
         self.router.note_connection(live.up.borrow().stream());
         self.router.with_account(Account::began);
+        if is_tunnel {
+            live.upload.wait();
+            self.router.prepare_tunnel(&live.up, self.forward)?;
+        }
         let now = self.now();
         let mut state = self.exchange().state.borrow_mut();
         if state.span.is_some() {
@@ -583,11 +621,11 @@ impl<'r, 'e, 'a, D: Downstream> Tries<'r, 'e, 'a, D> {
         let timing = &mut state.info.upstream.timing;
         timing.first_tx_byte = Some(now);
         timing.last_tx_byte = is_bare.then_some(now);
-        live
+        Ok(live)
     }
 
     fn has_gone_live(&mut self, at: usize) {
-        if self.exchange().body.borrow().done {
+        if self.may_be_late() {
             self.begin_times_of(at);
         }
     }
