@@ -207,6 +207,7 @@ message! {
         pub(crate) protocol: SocketProtocol,
         pub(crate) address: Spanned<String>,
         pub(crate) oneof port_specifier: PortSpecifier,
+        pub(crate) resolver_name: Spanned<String>,
         pub(crate) ipv4_compat: bool,
     }
 }

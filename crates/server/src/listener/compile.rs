@@ -250,6 +250,9 @@ fn chains(listener: &Listener) -> impl Iterator<Item = &FilterChain> {
     chains.chain(&listener.default_filter_chain)
 }
 
+/// The one resolver of addresses, which is there without a name too.
+const RESOLVER: &str = "envoy.ip";
+
 /// The address of connections, and whether it takes IPv4 on IPv6.
 pub(crate) fn ip_and_port(
     socket: &SocketAddress,
@@ -266,6 +269,12 @@ pub(super) fn ip_and_port_of_any(
     ctx: &mut Ctx,
 ) -> Result<(SocketAddr, bool), Refused> {
     let PortSpecifier::Value(port) = &socket.port_specifier;
+    let resolver = &socket.resolver_name;
+    if !resolver.value.is_empty() && resolver.value != RESOLVER {
+        let text = format!("Unknown address resolver: {}", resolver.value);
+        ctx.error(resolver.span, text);
+        return Err(Refused);
+    }
     match (socket.address.value.parse::<IpAddr>(), u16::try_from(*port)) {
         (Ok(ip), Ok(port)) => Ok((SocketAddr::new(ip, port), socket.ipv4_compat)),
         _ if socket.address.value.contains("://") => {

@@ -2,7 +2,7 @@
 //! socket is bound; those of other states do nothing here, as in Envoy. Not there, and so refused:
 //! `local_address_selector`.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 
 use nuncio_config::message;
 use nuncio_config::typed::{Ctx, Refused};
@@ -115,14 +115,10 @@ impl BindConfig {
 impl SocketAddress {
     fn bindable(&self, ctx: &mut Ctx) -> Result<SocketAddr, Refused> {
         let PortSpecifier::Value(port) = self.port_specifier;
-        let written = &self.address;
-        let Ok(ip) = written.value.parse::<IpAddr>() else {
-            ctx.error(
-                written.span,
-                format!("malformed IP address: {}", written.value),
-            );
-            return Err(Refused);
-        };
+        let ip = self.ip().map_err(|fault| {
+            ctx.error(self.address.span, fault);
+            Refused
+        })?;
         // The API's rules allow no larger one.
         let port = u16::try_from(port).unwrap_or(u16::MAX);
         Ok(SocketAddr::new(ip, port))

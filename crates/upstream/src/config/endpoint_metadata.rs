@@ -2,7 +2,7 @@
 //! an endpoint is reached, which is the only typed metadata that anything looks at: Envoy gives the rest to
 //! extensions that are compiled in, of which none that is here reads it.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 use nuncio_config::message;
@@ -52,9 +52,12 @@ impl EndpointMetadata {
 pub(super) fn ip_of(address: &Address, ctx: &mut Ctx) -> Result<SocketAddr, Refused> {
     let AddressKind::SocketAddress(address) = &address.address;
     let PortSpecifier::Value(port) = &address.port_specifier;
-    let ip = address.address.value.parse::<IpAddr>();
-    match (ip, u16::try_from(*port)) {
+    match (address.ip(), u16::try_from(*port)) {
         (Ok(ip), Ok(port)) => Ok(SocketAddr::new(ip, port)),
+        (Err(fault), _) => {
+            ctx.error(address.address.span, fault);
+            Err(Refused)
+        }
         _ => {
             let text = format!("malformed IP address: {}", address.address.value);
             ctx.error(address.address.span, text);

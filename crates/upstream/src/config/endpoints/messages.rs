@@ -1,6 +1,6 @@
 //! The messages of endpoints and their addresses.
 
-use std::net::Ipv6Addr;
+use std::net::{IpAddr, Ipv6Addr};
 use std::time::Duration;
 
 use nuncio_config::typed::Spanned;
@@ -197,13 +197,36 @@ pub(super) fn stand_in(name: &str) -> Box<str> {
     address.to_string().into()
 }
 
+/// The resolver of addresses.
+const RESOLVER: &str = "envoy.ip";
+
 message! {
     /// An IP address or a name, and a port.
     pub(crate) struct SocketAddress: "envoy.config.core.v3.SocketAddress" {
         inert protocol = "who uses the cluster says what it sends, as in Envoy",
         pub(crate) address: Spanned<String>,
         pub(crate) oneof port_specifier: PortSpecifier,
+        pub(crate) resolver_name: Spanned<String>,
         inert ipv4_compat = "it concerns sockets that listen";
+    }
+}
+
+impl SocketAddress {
+    /// What is wrong with who is to resolve it. There is one resolver, that of addresses, which is there without a name too.
+    pub(crate) fn resolver_fault(&self) -> Option<String> {
+        let name = &self.resolver_name.value;
+        let is_known = name.is_empty() || name == RESOLVER;
+        (!is_known).then(|| format!("Unknown address resolver: {name}"))
+    }
+
+    /// The IP address, or what is wrong with it, in Envoy's words.
+    pub(crate) fn ip(&self) -> Result<IpAddr, String> {
+        if let Some(fault) = self.resolver_fault() {
+            return Err(fault);
+        }
+        let address = &self.address.value;
+        let ip = address.parse();
+        ip.map_err(|_| format!("malformed IP address: {address}"))
     }
 }
 

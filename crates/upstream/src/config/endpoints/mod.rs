@@ -3,12 +3,12 @@
 mod messages;
 
 use std::collections::HashMap;
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use nuncio_config::tree::Message;
-use nuncio_config::typed::{Ctx, Refused, Spanned, decode};
+use nuncio_config::typed::{Ctx, Refused, decode};
 use nuncio_contract::matching::FractionalPercent;
 use nuncio_contract::stream_info::{Address as HostAddress, InternalAddress, Metadata};
 
@@ -293,10 +293,9 @@ impl Endpoint {
             };
             let AddressKind::SocketAddress(address) = &address.address;
             let PortSpecifier::Value(port) = address.port_specifier;
-            let written = &address.address;
-            let Ok(ip) = written.value.parse::<IpAddr>() else {
-                return Err(malformed(written, ctx));
-            };
+            let ip = address
+                .ip()
+                .map_err(|fault| no_address(address, &fault, ctx))?;
             let port = u16::try_from(port).unwrap_or(u16::MAX);
             others.push(SocketAddr::new(ip, port));
         }
@@ -311,11 +310,10 @@ impl HealthCheckConfig {
             Some(address) => {
                 let AddressKind::SocketAddress(address) = &address.address;
                 let PortSpecifier::Value(port) = &address.port_specifier;
-                let written = &address.address;
-                let Ok(ip) = written.value.parse::<IpAddr>() else {
-                    let what = format!("the name `{}` as the address of checks", written.value);
-                    return Err(ctx.unsupported_here(written.span, what));
-                };
+                let ip = address.ip().map_err(|fault| {
+                    ctx.error(address.address.span, fault);
+                    Refused
+                })?;
                 Some(SocketAddr::new(
                     ip,
                     u16::try_from(*port).unwrap_or(u16::MAX),
@@ -341,7 +339,7 @@ fn check_address(
     cluster_type: ClusterType,
     ctx: &mut Ctx,
 ) -> Result<(), Refused> {
-    let Some(address) = endpoint.socket_address().map(|socket| &socket.address) else {
+    let Some(socket) = endpoint.socket_address() else {
         let is_pipe = matches!(endpoint.address(), Some(EndpointAddressKind::Pipe(_)));
         if is_pipe && !is_address(cluster_type) {
             let what = "a unix domain socket in a cluster that resolves names";
@@ -349,19 +347,33 @@ fn check_address(
         }
         return Ok(());
     };
+    let address = &socket.address;
+    let resolving = match cluster_type {
+        ClusterType::StrictDns => Some("STRICT_DNS"),
+        ClusterType::LogicalDns => Some("LOGICAL_DNS"),
+        _ => None,
+    };
+    if let Some(kind) = resolving.filter(|_| !socket.resolver_name.value.is_empty()) {
+        let text = format!("{kind} clusters must NOT have a custom resolver name set");
+        ctx.error(socket.resolver_name.span, text);
+        return Err(Refused);
+    }
+    if let Some(fault) = socket.resolver_fault() {
+        return Err(no_address(socket, &fault, ctx));
+    }
     if address.value.contains("://") {
         let what = format!("the address `{}`", address.value);
         return Err(ctx.unsupported_here(address.span, what));
     }
-    if is_address(cluster_type) && address.value.parse::<IpAddr>().is_err() {
-        return Err(malformed(address, ctx));
+    match socket.ip() {
+        Err(fault) if is_address(cluster_type) => Err(no_address(socket, &fault, ctx)),
+        _ => Ok(()),
     }
-    Ok(())
 }
 
-fn malformed(address: &Spanned<String>, ctx: &mut Ctx) -> Refused {
-    let text = format!("malformed IP address: {}. {RESOLVER_ADVICE}", address.value);
-    ctx.error(address.span, text).note(
+fn no_address(socket: &SocketAddress, fault: &str, ctx: &mut Ctx) -> Refused {
+    let text = format!("{fault}. {RESOLVER_ADVICE}");
+    ctx.error(socket.address.span, text).note(
         "a STATIC cluster takes addresses; for names set `type: STRICT_DNS` or `LOGICAL_DNS`",
     );
     Refused
