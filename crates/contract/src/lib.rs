@@ -3,6 +3,7 @@
 #![forbid(unsafe_code)]
 
 pub mod access_log;
+pub mod alternate_protocols;
 pub mod application_log;
 pub mod bootstrap_extension;
 pub mod buffer;

@@ -10,6 +10,7 @@ use nuncio_contract::registry::HttpFilterRoom;
 
 pub mod adaptive_concurrency;
 pub mod admission_control;
+pub mod alternate_protocols_cache;
 pub mod api_key_auth;
 mod aws;
 pub mod aws_lambda;
@@ -75,6 +76,7 @@ mod unusable;
 pub static ROOMS: &[&HttpFilterRoom] = &[
     &adaptive_concurrency::ROOM,
     &admission_control::ROOM,
+    &alternate_protocols_cache::ROOM,
     &api_key_auth::ROOM,
     &aws_lambda::ROOM,
     &aws_request_signing::ROOM,

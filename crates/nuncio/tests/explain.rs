@@ -203,7 +203,7 @@ fn what_is_not_supported_is_refused_or_named() {
 /// A listener with a filter chain for each server name, all behind TLS, with a filter that is not supported.
 fn tls_listener(chains: &[(&str, &str)]) -> String {
     let tls = "type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.DownstreamTlsContext";
-    let cache = "type.googleapis.com/envoy.extensions.filters.http.alternate_protocols_cache.v3.FilterConfig";
+    let cache = "type.googleapis.com/envoy.extensions.filters.http.file_system_buffer.v3.FileSystemBufferFilterConfig";
     let chain = |(names, status): &(&str, &str)| {
         format!(
             "    - filter_chain_match: {{ server_names: [{names}] }}\n      transport_socket: {{ name: tls, \
@@ -257,7 +257,7 @@ fn what_cannot_run_yet_can_be_told_about() {
 
 #[test]
 fn an_optional_filter_that_is_left_out_shifts_no_configuration_of_a_route() {
-    let cache = "type.googleapis.com/envoy.extensions.filters.http.alternate_protocols_cache.v3.FilterConfig";
+    let cache = "type.googleapis.com/envoy.extensions.filters.http.file_system_buffer.v3.FileSystemBufferFilterConfig";
     let buffer = "type.googleapis.com/envoy.extensions.filters.http.buffer.v3.Buffer";
     let switch = "type.googleapis.com/envoy.config.route.v3.FilterConfig";
     let routes = format!(

@@ -148,7 +148,7 @@ fn fields_members_of_oneofs_and_values_have_a_status() {
         rows(
             &table,
             "messages",
-            "envoy.extensions.filters.http.alternate_protocols_cache.v3.FilterConfig"
+            "envoy.extensions.filters.http.file_system_buffer.v3.FileSystemBufferFilterConfig"
         )["taken"],
         false
     );

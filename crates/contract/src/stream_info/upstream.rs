@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use super::metadata::Metadata;
 use super::{Address, BytesMeter, CloseType, FilterState, Protocol, TlsInfo, UpstreamTiming};
+use crate::alternate_protocols::HostAlternatives;
 
 /// What is logged of a cluster. A worker best holds an `Arc` of its own, so that no cache line is shared.
 #[derive(Clone, Debug, Default)]
@@ -29,6 +30,8 @@ pub struct HostDescription {
     pub metadata: Metadata,
     /// Where it is: region, zone and part of the zone, each of which may be empty.
     pub locality: [Box<str>; 3],
+    /// Where its cluster keeps what it says of HTTP/3, if it does.
+    pub alternatives: Option<Box<HostAlternatives>>,
 }
 
 /// The upstream side of a stream.

@@ -32,6 +32,7 @@ fn told(stream: &mut Stream<'_>, header: &str) -> String {
         hostname: "".into(),
         metadata: Default::default(),
         locality: Default::default(),
+        alternatives: None,
     };
     stream.info.upstream.add_attempted_host(Rc::new(host));
     let mut response = response(&[(":status", "200")]);

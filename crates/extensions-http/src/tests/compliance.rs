@@ -70,6 +70,11 @@ const CONFIGS: &[(&str, &str, &str)] = &[
         "{max_request_bytes: 4096}",
     ),
     (
+        "envoy.filters.http.alternate_protocols_cache",
+        "{}",
+        "{alternate_protocols_cache_options: {name: a}}",
+    ),
+    (
         "envoy.filters.http.cdn_loop",
         "{cdn_id: a}",
         "{cdn_id: '[::1]:80', max_allowed_occurrences: 3}",

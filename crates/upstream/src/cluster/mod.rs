@@ -24,9 +24,9 @@ pub use dropped::Dropped;
 pub(crate) use passthrough::metadata as passthrough_metadata;
 pub use provided::{Provided, ProvidedSettings};
 pub use settings::{
-    ClusterResilience, ClusterSettings, ClusterType, DropOverload, EdsSource, HappyEyeballs,
-    HostStatuses, HttpSettings, Preconnect, RedisCredentials, ThriftOptions, TrackedStats,
-    UpstreamHttp3, UpstreamProtocol,
+    AlternatesSettings, ClusterResilience, ClusterSettings, ClusterType, DropOverload, EdsSource,
+    HappyEyeballs, HostStatuses, HttpSettings, Preconnect, RedisCredentials, ThriftOptions,
+    TrackedStats, UpstreamHttp3, UpstreamProtocol,
 };
 
 pub use crate::load_balancing::{LbPolicy, LbSettings, PriorityLoad};

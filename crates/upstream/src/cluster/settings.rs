@@ -8,6 +8,7 @@ use nuncio_codec::http2::Http2Settings;
 use nuncio_codec::http3::Http3Settings;
 use nuncio_codec::thrift::{Protocol, Transport};
 use nuncio_config::runtime::{RuntimeKey, RuntimeKeys};
+use nuncio_contract::alternate_protocols::Origin;
 use nuncio_contract::config_source::ResourceSource;
 use nuncio_contract::hash_policy::HashPolicies;
 use nuncio_contract::stream_info::Metadata;
@@ -248,6 +249,8 @@ pub struct HttpSettings {
     pub http2: Arc<Http2Settings>,
     /// HTTP/3, where it is spoken.
     pub http3: Option<Arc<UpstreamHttp3>>,
+    /// How it is known which hosts speak HTTP/3, where that is not known from the start.
+    pub alternatives: Option<Arc<AlternatesSettings>>,
     /// How requests name their connections; `None`: they do not.
     pub auto_names: Option<Box<AutoNames>>,
     /// Whether a connection serves the requests of one client's connection alone.
@@ -256,6 +259,17 @@ pub struct HttpSettings {
     pub resilience: Option<Box<ClusterResilience>>,
     /// What stands between the router and its hosts, if anything.
     pub filters: Option<UpstreamFilters>,
+}
+
+/// A cache of what origins say of HTTP/3 (`alternate_protocols_cache_options`).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AlternatesSettings {
+    /// Clusters that name it alike share it.
+    pub name: Box<str>,
+    /// The most origins that it knows (1,024).
+    pub max_entries: usize,
+    /// Those that are known from the start.
+    pub prepopulated: Vec<Origin>,
 }
 
 /// What connections of HTTP/3 are like.
@@ -292,6 +306,7 @@ impl Default for HttpSettings {
             http1: Arc::clone(DEFAULT.get_or_init(Arc::default)),
             http2: Arc::clone(DEFAULT_HTTP2.get_or_init(Arc::default)),
             http3: None,
+            alternatives: None,
             auto_names: None,
             serves_clients_apart: false,
             resilience: None,

@@ -1,6 +1,7 @@
 //! What a cluster's pools and streams on one worker have in common: settings, stats cells, clock, and the units
 //! of its circuit breakers that they hold.
 
+mod alternatives;
 mod permit;
 mod responses;
 mod tries;
@@ -11,6 +12,7 @@ use std::sync::Arc;
 
 use nuncio_codec::http2::Http2Settings;
 use nuncio_codec::http3::Http3Settings;
+use nuncio_contract::alternate_protocols::AlternateProtocolsCache;
 use nuncio_contract::clock::Clock;
 use nuncio_contract::headers::HeaderMap;
 use nuncio_contract::overload::{OverloadOnWorker, ShedPoint};
@@ -57,6 +59,8 @@ pub(crate) struct ClusterCore {
     http2: OnceCell<(Rc<Http2Settings>, Arc<Http2CodecStats>)>,
     http3: OnceCell<Box<(Rc<Http3Settings>, Arc<Http3CodecStats>)>>,
     overload: Option<Rc<OverloadOnWorker>>,
+    /// What hosts say of HTTP/3, where that decides.
+    pub(crate) alternatives: Option<Rc<AlternateProtocolsCache>>,
 }
 
 impl ClusterCore {
@@ -77,6 +81,8 @@ impl ClusterCore {
             preconnects: shared.settings.preconnect.is_some(),
             notes_responses: shared.settings.health_checks.is_some()
                 || shared.settings.lb.reports.is_some(),
+            alternatives: (shared.settings.http.alternatives.as_deref())
+                .map(|settings| alternatives::on_thread(settings, clock.now())),
             shared,
             clock,
             tls_counts: OnceCell::new(),

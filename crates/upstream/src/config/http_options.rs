@@ -14,6 +14,7 @@ use nuncio_contract::http_filter_message::HttpFilterMessage;
 use nuncio_contract::matching::StringMatcher;
 
 use super::Cluster;
+use super::alternates_options::AlternatesOptions;
 use super::header_case::HeaderKeyFormat;
 use super::http2_options::Http2Options;
 use super::http3_options::Http3Options;
@@ -21,7 +22,7 @@ use super::ignored_upgrades::ignored_upgrades;
 use super::messages::ClusterProtocolSelection;
 use super::outlier_detection::HttpOutlierDetection;
 use super::{redis_options, thrift_options};
-use crate::cluster::{ClusterResilience, HttpSettings, UpstreamProtocol};
+use crate::cluster::{AlternatesSettings, ClusterResilience, HttpSettings, UpstreamProtocol};
 use crate::mirror::{self, RequestMirrorPolicy};
 use crate::outlier_detection::MatchPredicate;
 use crate::retry::RetryPolicyMessage;
@@ -83,6 +84,8 @@ message! {
     pub(crate) struct AutoHttpConfig: "envoy.extensions.upstreams.http.v3.HttpProtocolOptions.AutoHttpConfig" {
         pub(crate) http_protocol_options: Option<Http1Options>,
         pub(crate) http2_protocol_options: Option<Http2Options>,
+        pub(crate) http3_protocol_options: Option<Http3Options>,
+        pub(crate) alternate_protocols_cache_options: Option<AlternatesOptions>,
     }
 }
 
@@ -203,6 +206,11 @@ pub(super) fn read(
     settings.http3 = chosen
         .http3
         .map(|options| Arc::new(options.compile(http2.max_headers_bytes, http2.max_headers_count)));
+    if let Some(UpstreamProtocolOptions::Auto(auto)) =
+        options.map(|it| &it.upstream_protocol_options)
+    {
+        settings.alternatives = auto.alternatives(ctx)?;
+    }
     if http2 != Http2Settings::default() {
         settings.http2 = Arc::new(http2);
     }
@@ -285,11 +293,14 @@ impl UpstreamProtocolOptions {
                     all.http2_protocol_options.as_ref(),
                 )
             }
-            Self::Auto(both) => (
-                UpstreamProtocol::ByAlpn,
-                both.http_protocol_options.as_ref(),
-                both.http2_protocol_options.as_ref(),
-            ),
+            Self::Auto(all) => {
+                http3 = all.http3_protocol_options.as_ref();
+                (
+                    UpstreamProtocol::ByAlpn,
+                    all.http_protocol_options.as_ref(),
+                    all.http2_protocol_options.as_ref(),
+                )
+            }
         };
         Chosen {
             protocol,
@@ -297,6 +308,23 @@ impl UpstreamProtocolOptions {
             http2,
             http3,
         }
+    }
+}
+
+impl AutoHttpConfig {
+    /// How hosts that speak HTTP/3 are known, where it is tried.
+    fn alternatives(&self, ctx: &mut Ctx) -> Result<Option<Arc<AlternatesSettings>>, Refused> {
+        let options = self.alternate_protocols_cache_options.as_ref();
+        if self.http3_protocol_options.is_none() {
+            return Ok(None);
+        }
+        let Some(options) = options else {
+            let text = "alternate protocols cache must be configured when HTTP/3 is enabled with \
+                        auto_config";
+            ctx.error(self.span(), text);
+            return Err(Refused);
+        };
+        Ok(Some(Arc::new(options.compile())))
     }
 }
 

@@ -4,6 +4,7 @@
 //! [`ClusterSettings`], [`Thresholds`] and [`DnsSettings`].
 
 mod aggregate;
+mod alternates_options;
 mod bind;
 mod breakers;
 mod composite;

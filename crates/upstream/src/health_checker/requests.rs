@@ -196,6 +196,7 @@ impl RequestProber {
             hostname: self.host.hostname.clone(),
             metadata: self.host.metadata.as_deref().cloned().unwrap_or_default(),
             locality: self.host.locality.names(),
+            alternatives: None,
         };
         info.upstream.choose_host(Rc::new(host));
         let context = FormatContext::new(&info, services);

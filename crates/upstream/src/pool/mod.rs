@@ -10,6 +10,7 @@
 
 mod connect;
 mod connection;
+mod grid;
 mod happy_eyeballs;
 mod http3;
 mod lease;
@@ -19,13 +20,14 @@ mod preconnect;
 mod shared;
 mod watch;
 
-use std::cell::{Cell, RefCell};
+use std::cell::{Cell, OnceCell, RefCell};
 use std::collections::VecDeque;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::task::Waker;
 
 pub(crate) use connection::{Connection, Ended, Life};
+pub(crate) use grid::Grid;
 pub(crate) use http3::{Cut as Http3Cut, Http3Connection, Mailbox as Http3Mailbox};
 pub(crate) use lease::Lease;
 pub use own::{EndedBy, OwnConnection};
@@ -139,6 +141,8 @@ pub(crate) struct HostPool {
     draining: Cell<bool>,
     watcher: RefCell<Option<Waker>>,
     watcher_ticks: Cell<bool>,
+    /// Who serves requests where QUIC does not come about, if that is not their failure.
+    grid: OnceCell<Box<Grid>>,
 }
 
 impl HostPool {
@@ -166,6 +170,7 @@ impl HostPool {
             draining: Cell::new(false),
             watcher: RefCell::default(),
             watcher_ticks: Cell::new(false),
+            grid: OnceCell::new(),
         })
     }
 
@@ -329,6 +334,9 @@ impl HostPool {
     fn connect_failed(self: &Rc<Self>, error: &UpstreamError) {
         self.connecting.set(self.connecting.get() - 1);
         let waiting = self.waiting.take();
+        if let Some(grid) = self.grid.get() {
+            return grid.http3_failed(waiting, error);
+        }
         for one in waiting {
             self.core.traffic.upstream_rq_pending_failure_eject.inc();
             one.deliver(Err(error.clone()));
@@ -336,6 +344,14 @@ impl HostPool {
     }
 
     fn serve_waiting(self: &Rc<Self>) {
+        self.hand_out();
+        if !self.waiting.borrow().is_empty() {
+            let _who_waits_goes_on = self.open_connections();
+        }
+    }
+
+    /// Gives what is free to those who wait.
+    fn hand_out(self: &Rc<Self>) {
         self.give_places();
         while !self.waiting.borrow().is_empty() {
             let Some(connection) = self.take_idle() else {
@@ -345,9 +361,6 @@ impl HostPool {
                 break;
             };
             next.deliver(self.attach(connection).map(Granted::Own));
-        }
-        if !self.waiting.borrow().is_empty() {
-            let _who_waits_goes_on = self.open_connections();
         }
     }
 
@@ -359,6 +372,9 @@ impl HostPool {
         }
         self.drain_shared();
         self.drain_http3();
+        if let Some(grid) = self.grid.get() {
+            grid.drain();
+        }
         self.wake_watcher();
     }
 

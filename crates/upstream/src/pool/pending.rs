@@ -12,21 +12,41 @@ use crate::error::UpstreamError;
 
 /// The place in the queue; shared by the pool and the one who waits.
 pub(super) struct Waiting {
-    pool: Rc<HostPool>,
+    pub(super) pool: Rc<HostPool>,
+    /// Whether it waits, or has waited, in a pool of TCP besides, and that HTTP/3 has failed.
+    pub(super) race: Cell<Race>,
     /// Held from the first moment of waiting to the last.
     permit: RefCell<Option<Permit>>,
     result: RefCell<Option<Result<Granted, UpstreamError>>>,
     waker: Cell<Option<Waker>>,
 }
 
+/// Who is to serve a request that HTTP/3 is tried for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Race {
+    /// Whether TCP was asked too.
+    pub(super) is_run: bool,
+    /// Whether HTTP/3 has failed.
+    pub(super) has_http3_failed: bool,
+}
+
 impl Waiting {
-    /// Ends the wait.
+    /// Ends the wait, if nobody else may still serve it.
     pub(super) fn deliver(&self, result: Result<Granted, UpstreamError>) {
+        if self.race.get().is_run && !self.settle_race(&result) {
+            return;
+        }
         self.leave_queue();
         *self.result.borrow_mut() = Some(result);
         if let Some(waker) = self.waker.take() {
             waker.wake();
         }
+    }
+
+    /// Whether nothing has come of it so far.
+    pub(super) fn is_waiting(&self) -> bool {
+        let permit = self.permit.borrow();
+        permit.is_some()
     }
 
     /// Stops counting; false if it had stopped before.
@@ -54,6 +74,7 @@ impl PendingLease {
         pool.to.counters.rq_pending_active.inc();
         let waiting = Waiting {
             pool,
+            race: Cell::default(),
             permit: RefCell::new(Some(permit)),
             result: RefCell::default(),
             waker: Cell::default(),
@@ -118,9 +139,12 @@ impl Drop for PendingLease {
         if self.waiting.leave_queue() {
             let pool = &self.waiting.pool;
             pool.core.traffic.upstream_rq_cancelled.inc();
-            pool.waiting
-                .borrow_mut()
-                .retain(|other| !Rc::ptr_eq(other, &self.waiting));
+            pool.forget(&self.waiting);
+            if self.waiting.race.get().is_run
+                && let Some(grid) = pool.grid.get()
+            {
+                grid.tcp.forget(&self.waiting);
+            }
             pool.given_up.notify_one();
         }
         // A lease that was delivered and never looked at goes back to the pool.

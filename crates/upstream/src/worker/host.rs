@@ -30,7 +30,7 @@ pub struct WorkerHost {
     http2: OnceCell<Box<[OnceCell<Rc<HostPool>>; 2]>>,
     /// The same for HTTP/3.
     http3: OnceCell<Box<[OnceCell<Rc<HostPool>>; 2]>>,
-    named: NamedPools,
+    pub(super) named: NamedPools,
     /// For streams of bytes; made when there is one.
     tcp: OnceCell<Rc<HostPool>>,
     /// For calls of protocols that are no HTTP; made when there is one.
@@ -132,6 +132,7 @@ impl WorkerHost {
                 hostname: self.host.hostname.clone(),
                 metadata: self.host.metadata.as_deref().cloned().unwrap_or_default(),
                 locality: self.host.locality.names(),
+                alternatives: self.alternatives(),
             })
         }))
     }
@@ -196,7 +197,7 @@ impl WorkerHost {
 
     /// The pools of what clients choose to have spoken.
     #[inline]
-    fn chosen_pools(&self, carries: Carries) -> &[OnceCell<Rc<HostPool>>; 2] {
+    pub(super) fn chosen_pools(&self, carries: Carries) -> &[OnceCell<Rc<HostPool>>; 2] {
         match carries {
             Carries::Http2 => self.http2.get_or_init(Box::default),
             Carries::Http3 => self.http3.get_or_init(Box::default),
@@ -216,11 +217,15 @@ impl WorkerHost {
         client: Option<Protocol>,
     ) -> Result<Acquired, UpstreamError> {
         let carries = self.carries(client);
-        let is_clients_choice = matches!(carries, Carries::Http2 | Carries::Http3)
-            && self.core.settings().http.protocol == UpstreamProtocol::AsDownstream;
-        let [default, high] = match is_clients_choice {
-            true => self.chosen_pools(carries),
-            false => &self.pools,
+        let protocol = self.core.settings().http.protocol;
+        let [default, high] = match carries {
+            Carries::Http2 | Carries::Http3 if protocol == UpstreamProtocol::AsDownstream => {
+                self.chosen_pools(carries)
+            }
+            Carries::HttpByAlpn if self.core.alternatives.is_some() => {
+                return self.new_stream_by_grid(priority, None);
+            }
+            _ => &self.pools,
         };
         let pool = match priority {
             ResourcePriority::Default => default,
@@ -242,6 +247,9 @@ impl WorkerHost {
         client: Option<Protocol>,
     ) -> Result<Acquired, UpstreamError> {
         let carries = self.carries(client);
+        if carries == Carries::HttpByAlpn && self.core.alternatives.is_some() {
+            return self.new_stream_by_grid(priority, Some(name));
+        }
         let make = || self.new_pool(carries, priority, Some(name.clone()));
         self.named
             .get(&name, (priority, carries), make)
@@ -326,7 +334,7 @@ impl WorkerHost {
         Rc::clone(place.get_or_init(|| make(None)))
     }
 
-    fn new_pool(
+    pub(super) fn new_pool(
         &self,
         carries: Carries,
         priority: ResourcePriority,

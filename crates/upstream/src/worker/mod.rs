@@ -4,6 +4,7 @@
 
 mod aggregate;
 mod around;
+mod by_grid;
 mod cluster;
 mod expecting;
 mod host;

@@ -83,6 +83,9 @@ impl HostPool {
     /// A handshake is over: requests share the connection.
     fn connected_by_quic(self: &Rc<Self>, quic: Rc<Quic>, handshake: QuicHandshake, life: Life) {
         self.connecting.set(self.connecting.get() - 1);
+        if let Some(grid) = self.grid.get() {
+            grid.confirm();
+        }
         self.start_watcher();
         let connection = Http3Connection::new(self, quic, handshake, life);
         self.http3.borrow_mut().push(Rc::clone(&connection));
