@@ -13,7 +13,7 @@
 //!
 //! Different from Envoy: a call goes to its host once it is there whole, where Envoy begins with its head; a connection
 //! of a host that says more than was asked for is closed. Refused as not supported yet: routes from control planes
-//! (`trds`), Twitter's protocol, filters behind the router, no router among the filters.
+//! (`trds`), Twitter's protocol, filters behind the router.
 #![forbid(unsafe_code)]
 
 mod call;

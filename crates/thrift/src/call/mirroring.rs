@@ -40,7 +40,7 @@ impl Call<'_> {
             let Some(payload) = payload else {
                 continue;
             };
-            let stats = ClusterStats(Rc::clone(&cluster));
+            let stats = ClusterStats::of(&cluster);
             stats.called(head.kind);
             let destination = cluster.shared().destination_of(&self.info);
             let wishes = PickContext {
@@ -48,7 +48,7 @@ impl Call<'_> {
                 ..PickContext::default()
             };
             let Ok(host) = worker.clusters.choose_host(&cluster, &wishes) else {
-                self.proxy.stats.shadow_request_submit_failure.inc();
+                self.proxy.router.shadow_request_submit_failure.inc();
                 continue;
             };
             let asked = Asked {

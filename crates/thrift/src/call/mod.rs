@@ -94,17 +94,20 @@ impl<'a> Call<'a> {
     /// Its head is there; whether its payload is to be taken unread.
     pub(crate) fn begin(&mut self, mut head: Head, speaks: Spoken) -> bool {
         let config = &self.proxy.config;
-        filters::see_head(&config.filters, &mut head, &mut self.info);
+        filters::see_head(&config.chain.filters, &mut head, &mut self.info);
         let random = self.proxy.worker.services.random_u64();
         let choice = config.routes.choose(&head, random);
         let cluster = choice.as_ref().and_then(|it| self.cluster(it));
-        let can_pass =
-            cluster.is_some_and(|cluster| routing::can_pass(speaks, spoken(&cluster, speaks)));
+        let can_pass = match &cluster {
+            _ if !config.chain.has_router => routing::can_be_unread(speaks),
+            Some(cluster) => routing::can_pass(speaks, spoken(cluster, speaks)),
+            None => false,
+        };
         self.told = Some(Told {
             speaks,
             head,
             choice,
-            is_passable: false,
+            is_passable: !config.chain.has_router,
             response: None,
         });
         config.passes_payload && can_pass

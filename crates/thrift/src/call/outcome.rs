@@ -61,12 +61,12 @@ impl Call<'_> {
     /// What the client is told of a call without an answer; `broken` says what is wrong with its payload, if something
     /// is.
     pub(super) fn failed(&mut self, failure: Failure, broken: Option<DecodeError>) -> Done {
-        let closes = self.proxy.config.closes_on_errors;
+        let closes = self.proxy.config.chain.closes_on_errors;
         let is_connected = self.progress.is_connected.get();
         let cluster = self.told.as_ref().and_then(|told| told.choice.as_ref());
         let cluster = cluster
             .and_then(|choice| self.cluster(choice))
-            .map(ClusterStats);
+            .map(|cluster| ClusterStats::of(&cluster));
         let lost = |kind| {
             if let Some(cluster) = &cluster {
                 cluster.failed(Some(kind));
@@ -81,10 +81,11 @@ impl Call<'_> {
                 self.is_counted = true;
                 self.refused(&exception, false, broken)
             }
+            Failure::Unread(error) => self.reply(&protocol(error), true, true, true),
             Failure::Connection { kind, is_started } => {
                 lost(kind);
                 if is_started && let Some(cluster) = &cluster {
-                    cluster.count("downstream_cx_partial_response_close");
+                    cluster.downstream_cx_partial_response_close();
                 }
                 let (exception, closes) = self.connection_failure(kind, is_started, closes);
                 if !is_connected {
@@ -106,7 +107,7 @@ impl Call<'_> {
             Failure::Answer(error) => {
                 lost(local);
                 if let Some(cluster) = &cluster {
-                    cluster.count("downstream_cx_partial_response_close");
+                    cluster.downstream_cx_partial_response_close();
                 }
                 self.count_unheard(closes);
                 self.proxy.stats.response_decoding_error.inc();
@@ -168,9 +169,9 @@ impl Call<'_> {
         let told = self.told.as_ref();
         let choice = told.and_then(|told| told.choice.as_ref());
         if let Some(cluster) = choice.and_then(|choice| self.cluster(choice)) {
-            ClusterStats(cluster).failed(Some(UpstreamErrorKind::LocalConnectionFailure));
+            ClusterStats::of(&cluster).failed(Some(UpstreamErrorKind::LocalConnectionFailure));
         }
-        if self.proxy.config.closes_on_errors {
+        if self.proxy.config.chain.closes_on_errors {
             self.proxy.stats.downstream_response_drain_close.inc();
         }
     }

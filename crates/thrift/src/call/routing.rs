@@ -32,7 +32,7 @@ impl Call<'_> {
     }
 
     fn find_host(&mut self, payload: Payload) -> Result<Asked, AppException> {
-        let stats = &self.proxy.stats;
+        let stats = &self.proxy.router;
         let internal = |text: String| AppException::new(ExceptionKind::InternalError, text);
         let Some(told) = &self.told else {
             return Err(internal(String::new()));
@@ -48,7 +48,7 @@ impl Call<'_> {
             stats.unknown_cluster.inc();
             return Err(internal(format!("unknown cluster '{name}'")));
         };
-        let cluster_stats = ClusterStats(Rc::clone(&cluster));
+        let cluster_stats = ClusterStats::of(&cluster);
         cluster_stats.called(told.head.kind);
         let services = &self.proxy.worker.services;
         let failed = || match told.head.kind {
@@ -130,8 +130,12 @@ impl Call<'_> {
 
 /// Whether what this client says can go to this host as it is.
 pub(super) fn can_pass(client: Spoken, host: Spoken) -> bool {
-    let framed = |it| matches!(it, Transport::Framed | Transport::Header);
-    framed(client.0) && framed(host.0) && host.1 == strict(client.1)
+    can_be_unread(client) && can_be_unread(host) && host.1 == strict(client.1)
+}
+
+/// Whether messages tell how long they are.
+pub(super) fn can_be_unread((transport, _): Spoken) -> bool {
+    matches!(transport, Transport::Framed | Transport::Header)
 }
 
 /// A payload that was not looked at, as values; none if it holds none.
