@@ -8,10 +8,10 @@ use nuncio_contract::access_log::{self, AccessLogConfig};
 use nuncio_contract::stats::Scope;
 
 use crate::context::CompileContext;
-use crate::filters::{self, Filter};
+use crate::filters::{self, Chain};
 use crate::messages::ThriftProxyMessage;
 use crate::routes::Routes;
-use crate::stats::ProxyStats;
+use crate::stats::{ProxyStats, RouterStats};
 
 /// The compiled config.
 pub struct ThriftProxyConfig {
@@ -22,10 +22,7 @@ pub struct ThriftProxyConfig {
     pub(crate) most_requests: Option<u32>,
     pub(crate) access_logs: Vec<Arc<dyn AccessLogConfig>>,
     pub(crate) routes: Routes,
-    /// Those before the router.
-    pub(crate) filters: Vec<Filter>,
-    /// Whether clients are seen off where their calls cannot be answered.
-    pub(crate) closes_on_errors: bool,
+    pub(crate) chain: Chain,
     pub(crate) service_cluster: Box<str>,
 }
 
@@ -44,13 +41,16 @@ impl ThriftProxyConfig {
             Some(routes) => Routes::compile(routes, context),
             None => Ok(Routes::default()),
         };
-        let filters = filters::compile(&message.thrift_filters, context.ctx);
+        let chain = filters::compile(&message.thrift_filters, context.ctx);
         let logs: Vec<_> = message
             .access_log
             .iter()
             .map(|log| access_log::compile(log, context.access_loggers, context.ctx))
             .collect();
-        let (filters, closes_on_errors) = filters?;
+        let chain = chain?;
+        if chain.has_router {
+            scope.register::<RouterStats>();
+        }
         Ok(ThriftProxyConfig {
             scope,
             decoder: DecoderSettings {
@@ -62,8 +62,7 @@ impl ThriftProxyConfig {
             most_requests: message.max_requests_per_connection.filter(|most| *most > 0),
             access_logs: logs.into_iter().collect::<Result<_, _>>()?,
             routes: routes?,
-            filters,
-            closes_on_errors,
+            chain,
             service_cluster: context.service_cluster.into(),
         })
     }

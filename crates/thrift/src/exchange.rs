@@ -77,6 +77,8 @@ pub(crate) enum Failure {
     Nowhere(AppException),
     /// It may not go.
     Refused(AppException),
+    /// It cannot be read, and nobody was to have it.
+    Unread(DecodeError),
     /// The connection is no more, or there was none.
     Connection {
         kind: UpstreamErrorKind,
@@ -121,7 +123,7 @@ impl Drop for Measured<'_> {
 
 /// Sends a call; none is answered where none is wanted.
 pub(crate) async fn ask(mut asked: Asked) -> Result<Option<Answer>, Failure> {
-    let stats = ClusterStats(Rc::clone(&asked.cluster));
+    let stats = ClusterStats::of(&asked.cluster);
     let address = asked.host.host().shown_address();
     *asked.progress.address.borrow_mut() = address.serialize_as_string().unwrap_or_default();
     let mut connection = connect(&asked).await?;
@@ -321,7 +323,7 @@ impl Asked {
                 Ok(payload) => payload,
                 Err(error) => {
                     connection.reset(EndedBy::Us);
-                    stats.count("upstream_resp_decoding_error");
+                    stats.upstream_resp_decoding_error();
                     return Err(Failure::Answer(error));
                 }
             };
@@ -366,7 +368,7 @@ impl Asked {
         let drains = head.headers.iter().any(is_drain);
         head.headers.retain(|(name, _)| name != DRAIN);
         if drains {
-            stats.count("upstream_cx_drain_close");
+            stats.upstream_cx_drain_close();
         }
         // Another call must not be given what is left of this one, or what belongs to one before it.
         let is_odd =

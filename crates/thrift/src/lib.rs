@@ -1,7 +1,7 @@
 //! `envoy.filters.network.thrift_proxy`: calls of Thrift go to the clusters that routes choose, on connections that
 //! serve one call after another.
 //!
-//! A connection (`session.rs`) reads messages (`nuncio_codec::thrift`). Each is a call of its own (`call.rs`): its route
+//! A connection (`session.rs`) reads messages (`nuncio_codec::thrift`). Each is a call of its own (`call/`): its route
 //! is found once its head is there (`routes.rs`), the filters see it (`filters/`), and when it is there whole it goes to
 //! a host (`exchange.rs`), in what the host speaks. Answers go to the client as they come, with the numbers of their
 //! calls.
@@ -13,7 +13,7 @@
 //!
 //! Different from Envoy: a call goes to its host once it is there whole, where Envoy begins with its head; a connection
 //! of a host that says more than was asked for is closed. Refused as not supported yet: routes from control planes
-//! (`trds`), Twitter's protocol, filters behind the router, no router among the filters.
+//! (`trds`), Twitter's protocol, filters behind the router.
 #![forbid(unsafe_code)]
 
 mod call;

@@ -9,13 +9,15 @@ use nuncio_tcp::Worker;
 use nuncio_tcp::proxy::Drains;
 
 use crate::config::ThriftProxyConfig;
-use crate::stats::ProxyStats;
+use crate::stats::{ProxyStats, RouterStats};
 
 /// What the connections of a worker share.
 pub(crate) struct OnWorker {
     pub(crate) config: Arc<ThriftProxyConfig>,
     pub(crate) worker: Worker,
     pub(crate) stats: Arc<ProxyStats>,
+    /// Listed nowhere where there is no router.
+    pub(crate) router: Arc<RouterStats>,
     loggers: Vec<Box<dyn AccessLogger>>,
     /// Whether answers tell clients that they had better go.
     pub(crate) drains: Drains,
@@ -26,6 +28,10 @@ impl OnWorker {
         let logs = config.access_logs.iter();
         OnWorker {
             stats: config.scope.worker_group(),
+            router: match config.chain.has_router {
+                true => config.scope.worker_group(),
+                false => Arc::default(),
+            },
             loggers: logs.map(|log| log.worker(&config.scope)).collect(),
             config,
             worker,

@@ -10,7 +10,6 @@ stat_group! {
             cx_destroy_remote_with_active_rq,
             downstream_cx_max_requests,
             downstream_response_drain_close,
-            no_healthy_upstream,
             request,
             request_call,
             request_decoding_error,
@@ -26,12 +25,21 @@ stat_group! {
             response_passthrough,
             response_reply,
             response_success,
+        }
+        gauges { request_active }
+        histograms { request_time_ms: Milliseconds }
+    }
+}
+
+stat_group! {
+    /// What its router counts, at the same place; not there without one.
+    pub struct RouterStats("") {
+        counters {
+            no_healthy_upstream,
             route_missing,
             shadow_request_submit_failure,
             unknown_cluster,
             upstream_rq_maintenance_mode,
         }
-        gauges { request_active }
-        histograms { request_time_ms: Milliseconds }
     }
 }

@@ -26,7 +26,7 @@ pub mod walk;
 pub use decoder::{Decoder, DecoderSettings};
 pub use encode::{ReplyKind, encode, payload_as, reply_kind, values_of};
 pub use exception::{AppException, ExceptionKind};
-pub use find::find_field;
+pub use find::find_fields;
 pub use head::{Head, MessageKind};
 
 /// The most bytes that a frame, and here a message, may have.

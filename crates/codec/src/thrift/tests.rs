@@ -209,10 +209,7 @@ fn a_message_without_an_end_is_given_up() {
 #[test]
 fn fields_are_found_by_their_numbers() {
     let values = all_values();
-    let found = |path: &[i16]| {
-        find_field(&values, path).map(|text| String::from_utf8_lossy(&text).into_owned())
-    };
-    for (path, expected) in [
+    let cases = [
         (&[1][..], Some("1")),
         (&[2], Some("0")),
         (&[3], Some("255")),
@@ -226,8 +223,15 @@ fn fields_are_found_by_their_numbers() {
         (&[43, 1], None),
         (&[99], None),
         (&[], None),
-    ] {
-        assert_eq!(found(path).as_deref(), expected, "{path:?}");
+        (&[44, 1], Some("")),
+    ];
+    let all = find_fields(&values, cases.iter().map(|(path, _)| *path));
+    assert_eq!(all.len(), cases.len());
+    for ((path, expected), found) in cases.into_iter().zip(all) {
+        let text = |text: &Vec<u8>| String::from_utf8_lossy(text).into_owned();
+        assert_eq!(found.as_ref().map(text).as_deref(), expected, "{path:?}");
+        let alone = find_fields(&values, std::iter::once(path));
+        assert_eq!(alone, [found], "{path:?}");
     }
 }
 

@@ -86,16 +86,17 @@ fn live(
         is_read: Cell::new(mailbox.is_bare),
         is_to_head: state.request.get(Known::Method) == Some(b"HEAD"),
         pending: RefCell::default(),
-        connection: Rc::clone(&connection),
+        connection,
         mailbox,
     };
     async move {
-        let course = &connection.course;
+        let course = &down.connection.course;
         let exchange = Exchange::new(&course.manager, &down, state, &deadlines);
         let end = pin!(exchange.run(start)).await;
         let is_host_lost = multiplexed::end_life(course, &down, exchange, &deadlines);
+        let connection = Rc::clone(&down.connection);
         down.end(end, is_host_lost);
-        course.keep_deadlines(deadlines);
+        connection.course.keep_deadlines(deadlines);
     }
 }
 

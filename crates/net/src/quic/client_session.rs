@@ -1,7 +1,6 @@
 //! TLS inside of QUIC, towards a host.
 
 use std::any::Any;
-use std::io::Cursor;
 use std::sync::{Arc, OnceLock};
 
 use quinn_proto::crypto::rustls::QuicServerConfig;
@@ -10,10 +9,11 @@ use quinn_proto::crypto::{
     Session,
 };
 use quinn_proto::transport_parameters::TransportParameters;
-use quinn_proto::{ConnectError, ConnectionId, Side, TransportError, TransportErrorCode};
-use rustls::quic::{KeyChange, Secrets, Version};
+use quinn_proto::{ConnectError, ConnectionId, Side, TransportError};
+use rustls::quic::Version;
 
-use super::session::{Found, initial_keys, keys, transport_error};
+use super::course::{Course, failed, initial_keys, parameters};
+use super::session::Found;
 use crate::tls::{QuicClientTls, QuicGreeting};
 
 /// The version of QUIC that is spoken.
@@ -33,8 +33,7 @@ pub(super) struct OneClient {
 struct ClientSession {
     config: Arc<OneClient>,
     tls: QuicClientTls,
-    next: Option<Secrets>,
-    has_told: bool,
+    course: Course,
 }
 
 impl ClientConfig for OneClient {
@@ -51,8 +50,7 @@ impl ClientConfig for OneClient {
         Ok(Box::new(ClientSession {
             config: self,
             tls,
-            next: None,
-            has_told: false,
+            course: Course::default(),
         }))
     }
 }
@@ -88,46 +86,30 @@ impl Session for ClientSession {
 
     fn read_handshake(&mut self, bytes: &[u8]) -> Result<bool, TransportError> {
         if let Err(error) = self.tls.connection.read_hs(bytes) {
-            let code = match self.tls.connection.alert() {
-                Some(alert) => TransportErrorCode::crypto(alert.into()),
-                None => TransportErrorCode::PROTOCOL_VIOLATION,
-            };
+            let failed = failed(self.tls.connection.alert(), &error);
             let failure = self.tls.failure(&error);
             let found = Found {
                 chain: None,
                 failure: Some(failure),
             };
             let _only_the_first_counts = self.config.found.set(found);
-            return Err(transport_error(code, error.to_string()));
+            return Err(failed);
         }
-        let is_over = !self.tls.connection.is_handshaking();
-        Ok(is_over && !std::mem::replace(&mut self.has_told, is_over))
+        Ok(self.course.has_ended(self.tls.connection.is_handshaking()))
     }
 
     fn transport_parameters(&self) -> Result<Option<TransportParameters>, TransportError> {
         let bytes = self.tls.connection.quic_transport_parameters();
-        let read =
-            bytes.map(|bytes| TransportParameters::read(Side::Client, &mut Cursor::new(bytes)));
-        Ok(read.transpose()?)
+        parameters(Side::Client, bytes)
     }
 
     fn write_handshake(&mut self, out: &mut Vec<u8>) -> Option<Keys> {
         let change = self.tls.connection.write_hs(out)?;
-        Some(keys(match change {
-            KeyChange::Handshake { keys } => keys,
-            KeyChange::OneRtt { keys, next } => {
-                self.next = Some(next);
-                keys
-            }
-        }))
+        Some(self.course.change(change))
     }
 
     fn next_1rtt_keys(&mut self) -> Option<KeyPair<Box<dyn PacketKey>>> {
-        let keys = self.next.as_mut()?.next_packet_keys();
-        Some(KeyPair {
-            local: Box::new(keys.local),
-            remote: Box::new(keys.remote),
-        })
+        self.course.next_1rtt_keys()
     }
 
     fn is_valid_retry(&self, original: &ConnectionId, header: &[u8], payload: &[u8]) -> bool {

@@ -22,6 +22,7 @@ mod client_session;
 #[cfg(test)]
 mod client_tests;
 mod connection;
+mod course;
 pub mod endpoint;
 mod ids;
 mod routing;

@@ -4,7 +4,6 @@
 //! is complete (16 KiB at most, by quinn's own limit), has the chain chosen, and is rustls's from then on.
 
 use std::any::Any;
-use std::io::Cursor;
 use std::net::SocketAddr;
 use std::sync::{Arc, OnceLock};
 
@@ -15,9 +14,9 @@ use quinn_proto::crypto::{
 };
 use quinn_proto::transport_parameters::TransportParameters;
 use quinn_proto::{ConnectionId, Side, TransportError, TransportErrorCode};
-use rustls::crypto::aws_lc_rs::cipher_suite::TLS13_AES_128_GCM_SHA256;
-use rustls::quic::{KeyChange, Secrets, Suite, Version};
+use rustls::quic::Version;
 
+use super::course::{Course, failed, initial_keys, parameters, transport_error};
 use crate::tls::{QuicTls, Selected, TlsFailure};
 
 /// Finds the filter chain of a client.
@@ -55,13 +54,7 @@ struct TlsSession {
 
 struct Begun {
     tls: QuicTls,
-    next: Option<Secrets>,
-    has_told: bool,
-}
-
-/// The suite of first packets.
-fn initial_suite() -> Option<Suite> {
-    TLS13_AES_128_GCM_SHA256.tls13()?.quic_suite()
+    course: Course,
 }
 
 impl ServerConfig for OneSession {
@@ -120,8 +113,7 @@ impl TlsSession {
         })?;
         self.begun = Some(Box::new(Begun {
             tls,
-            next: None,
-            has_told: false,
+            course: Course::default(),
         }));
         let hello = std::mem::take(&mut self.hello);
         self.read(&hello)
@@ -135,35 +127,14 @@ impl TlsSession {
         let Err(error) = tls.connection.read_hs(bytes) else {
             return Ok(());
         };
-        let code = match tls.connection.alert() {
-            Some(alert) => TransportErrorCode::crypto(alert.into()),
-            None => TransportErrorCode::PROTOCOL_VIOLATION,
-        };
+        let failed = failed(tls.connection.alert(), &error);
         let (chain, failure) = (tls.chain, tls.failure(&error));
         self.leave(Some(chain), Some(failure));
-        Err(transport_error(code, error.to_string()))
+        Err(failed)
     }
 
     fn leave(&self, chain: Option<usize>, failure: Option<TlsFailure>) {
         let _only_the_first_counts = self.config.found.set(Found { chain, failure });
-    }
-}
-
-/// Of first packets, whose connection ids they are made of.
-pub(super) fn initial_keys(id: &ConnectionId, side: Side, version: Version) -> Keys {
-    let side = match side {
-        Side::Client => rustls::Side::Client,
-        Side::Server => rustls::Side::Server,
-    };
-    let suite = initial_suite().expect("the provider has the suite of first packets");
-    keys(suite.keys(id, side, version))
-}
-
-pub(super) fn transport_error(code: TransportErrorCode, reason: String) -> TransportError {
-    TransportError {
-        code,
-        frame: None,
-        reason,
     }
 }
 
@@ -206,36 +177,25 @@ impl Session for TlsSession {
         let Some(begun) = &mut self.begun else {
             return Ok(false);
         };
-        let is_over = !begun.tls.connection.is_handshaking();
-        Ok(is_over && !std::mem::replace(&mut begun.has_told, is_over))
+        Ok(begun
+            .course
+            .has_ended(begun.tls.connection.is_handshaking()))
     }
 
     fn transport_parameters(&self) -> Result<Option<TransportParameters>, TransportError> {
         let begun = self.begun.as_ref();
         let bytes = begun.and_then(|begun| begun.tls.connection.quic_transport_parameters());
-        let read =
-            bytes.map(|bytes| TransportParameters::read(Side::Server, &mut Cursor::new(bytes)));
-        Ok(read.transpose()?)
+        parameters(Side::Server, bytes)
     }
 
     fn write_handshake(&mut self, out: &mut Vec<u8>) -> Option<Keys> {
         let begun = self.begun.as_mut()?;
         let change = begun.tls.connection.write_hs(out)?;
-        Some(keys(match change {
-            KeyChange::Handshake { keys } => keys,
-            KeyChange::OneRtt { keys, next } => {
-                begun.next = Some(next);
-                keys
-            }
-        }))
+        Some(begun.course.change(change))
     }
 
     fn next_1rtt_keys(&mut self) -> Option<KeyPair<Box<dyn PacketKey>>> {
-        let keys = self.begun.as_mut()?.next.as_mut()?.next_packet_keys();
-        Some(KeyPair {
-            local: Box::new(keys.local),
-            remote: Box::new(keys.remote),
-        })
+        self.begun.as_mut()?.course.next_1rtt_keys()
     }
 
     /// A server is sent none.
@@ -251,18 +211,5 @@ impl Session for TlsSession {
         _context: &[u8],
     ) -> Result<(), ExportKeyingMaterialError> {
         Err(ExportKeyingMaterialError)
-    }
-}
-
-pub(super) fn keys(keys: rustls::quic::Keys) -> Keys {
-    Keys {
-        header: KeyPair {
-            local: Box::new(keys.local.header),
-            remote: Box::new(keys.remote.header),
-        },
-        packet: KeyPair {
-            local: Box::new(keys.local.packet),
-            remote: Box::new(keys.remote.packet),
-        },
     }
 }

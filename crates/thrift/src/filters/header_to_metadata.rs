@@ -5,10 +5,10 @@
 use nuncio_codec::thrift::Head;
 use nuncio_config::typed::{Any, Ctx, FromValue, Refused, SupportTable};
 use nuncio_config::{enumeration, message};
-use nuncio_contract::matching::{RegexMatchAndSubstitute, RegexRewrite};
+use nuncio_contract::matching::RegexMatchAndSubstitute;
 use nuncio_contract::stream_info::StreamInfo;
 
-use super::target::Target;
+use super::target::{Said, Target};
 
 pub(super) const MESSAGE: &str =
     "envoy.extensions.filters.network.thrift_proxy.filters.header_to_metadata.v3.HeaderToMetadata";
@@ -139,20 +139,14 @@ impl RuleMessage {
 
 impl KeyValuePair {
     fn compile(&self, ctx: &mut Ctx) -> Result<Target, Refused> {
-        let rewrite = self.regex_value_rewrite.as_ref();
-        let namespace = match &*self.metadata_namespace {
-            "" => NAMESPACE,
-            namespace => namespace,
-        };
-        Ok(Target {
-            namespace: namespace.into(),
-            key: self.key.as_str().into(),
-            value: self.value.as_str().into(),
-            rewrite: rewrite
-                .map(|it| RegexRewrite::compile(it, ctx))
-                .transpose()?,
+        let said = Said {
+            namespace: &self.metadata_namespace,
+            key: &self.key,
+            value: &self.value,
+            rewrite: self.regex_value_rewrite.as_ref(),
             is_number: self.r#type == ValueType::Number,
             is_base64: self.encode == ValueEncode::Base64,
-        })
+        };
+        said.compile(NAMESPACE, ctx)
     }
 }

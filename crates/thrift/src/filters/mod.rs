@@ -42,24 +42,39 @@ pub(crate) fn support(table: &mut SupportTable) {
     rate_limit::support(table);
 }
 
-/// The filters before the router, and whether it has clients seen off on errors.
-pub(crate) fn compile(
-    messages: &[ThriftFilter],
-    ctx: &mut Ctx,
-) -> Result<(Vec<Filter>, bool), Refused> {
-    let Some((last, before)) = messages.split_last() else {
-        return Ok((Vec::new(), true));
+/// What calls go through.
+pub(crate) struct Chain {
+    /// What stands before the router.
+    pub(crate) filters: Vec<Filter>,
+    /// Whether there is a router at all. As in Envoy calls stay without answers where there is none.
+    pub(crate) has_router: bool,
+    /// Whether clients are seen off where their calls cannot be answered.
+    pub(crate) closes_on_errors: bool,
+}
+
+/// The filters in their order. The router alone, where none are said.
+pub(crate) fn compile(messages: &[ThriftFilter], ctx: &mut Ctx) -> Result<Chain, Refused> {
+    let mut chain = Chain {
+        filters: Vec::new(),
+        has_router: true,
+        closes_on_errors: true,
     };
-    let filters: Vec<_> = before.iter().map(|it| filter(it, ctx)).collect();
+    let Some((last, before)) = messages.split_last() else {
+        return Ok(chain);
+    };
+    let before: Vec<_> = before.iter().map(|it| filter(it, ctx)).collect();
     let router = any_of(last, ctx)?;
-    if router.type_name() != ROUTER {
-        let what = "a filter that is not the router at the end of the filters";
-        return Err(ctx.unsupported_here(last.span(), what));
+    if router.type_name() == ROUTER {
+        let router: RouterMessage = router.decode(ctx)?;
+        chain.closes_on_errors = router.close_downstream_on_upstream_error.unwrap_or(true);
+        chain.filters = before.into_iter().collect::<Result<_, _>>()?;
+    } else {
+        let last = filter(last, ctx);
+        let all = before.into_iter().chain([last]);
+        chain.filters = all.collect::<Result<_, _>>()?;
+        chain.has_router = false;
     }
-    let router: RouterMessage = router.decode(ctx)?;
-    let filters = filters.into_iter().collect::<Result<_, _>>()?;
-    let closes = router.close_downstream_on_upstream_error.unwrap_or(true);
-    Ok((filters, closes))
+    Ok(chain)
 }
 
 fn any_of<'a>(message: &'a ThriftFilter, ctx: &mut Ctx) -> Result<&'a Any, Refused> {

@@ -4,13 +4,13 @@
 //! Envoy the filter sees only calls whose payloads go on unread: those of a proxy with `payload_passthrough`, where client
 //! and host speak the same.
 
-use nuncio_codec::thrift::find_field;
+use nuncio_codec::thrift::find_fields;
 use nuncio_config::typed::{Any, Ctx, FromValue, Refused, SupportTable};
 use nuncio_config::{enumeration, message, one_of};
-use nuncio_contract::matching::{RegexMatchAndSubstitute, RegexRewrite};
+use nuncio_contract::matching::RegexMatchAndSubstitute;
 use nuncio_contract::stream_info::StreamInfo;
 
-use super::target::Target;
+use super::target::{Said, Target};
 
 pub(super) const MESSAGE: &str = "envoy.extensions.filters.network.thrift_proxy.filters.payload_to_metadata.v3.PayloadToMetadata";
 const NAMESPACE: &str = "envoy.filters.thrift.payload_to_metadata";
@@ -100,8 +100,10 @@ impl PayloadToMetadata {
     }
 
     pub(super) fn apply(&self, method: &[u8], values: &[u8], info: &mut StreamInfo) {
-        for rule in self.0.iter().filter(|rule| rule.is_for(method)) {
-            match (find_field(values, &rule.path), &rule.present, &rule.missing) {
+        let rules = || self.0.iter().filter(|rule| rule.is_for(method));
+        let found = find_fields(values, rules().map(|rule| &*rule.path));
+        for (rule, value) in rules().zip(found) {
+            match (value, &rule.present, &rule.missing) {
                 (Some(value), Some(target), _) => target.apply(&value, info),
                 (None, _, Some(target)) => target.apply(b"", info),
                 _ => {}
@@ -165,20 +167,14 @@ impl RuleMessage {
 
 impl KeyValuePair {
     fn compile(&self, ctx: &mut Ctx) -> Result<Target, Refused> {
-        let rewrite = self.regex_value_rewrite.as_ref();
-        let namespace = match &*self.metadata_namespace {
-            "" => NAMESPACE,
-            namespace => namespace,
-        };
-        Ok(Target {
-            namespace: namespace.into(),
-            key: self.key.as_str().into(),
-            value: self.value.as_str().into(),
-            rewrite: rewrite
-                .map(|it| RegexRewrite::compile(it, ctx))
-                .transpose()?,
+        let said = Said {
+            namespace: &self.metadata_namespace,
+            key: &self.key,
+            value: &self.value,
+            rewrite: self.regex_value_rewrite.as_ref(),
             is_number: self.r#type == ValueType::Number,
             is_base64: false,
-        })
+        };
+        said.compile(NAMESPACE, ctx)
     }
 }

@@ -230,6 +230,8 @@ pub struct ClusterSettings {
     pub redis: Option<Box<RedisCredentials>>,
     /// What its hosts speak, where they are asked by the Thrift proxy; the default is what the client speaks.
     pub thrift: ThriftOptions,
+    /// Time after which an idle connection that carries no HTTP is closed (10 min); `None`: never.
+    pub tcp_idle_timeout: Option<Duration>,
 }
 
 /// HTTP settings of a cluster's connections.
@@ -348,6 +350,7 @@ impl ClusterSettings {
             tells_clients: false,
             redis: None,
             thrift: ThriftOptions::default(),
+            tcp_idle_timeout: Some(Duration::from_secs(600)),
         }
     }
 

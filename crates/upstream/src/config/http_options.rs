@@ -21,7 +21,7 @@ use super::http3_options::Http3Options;
 use super::ignored_upgrades::ignored_upgrades;
 use super::messages::ClusterProtocolSelection;
 use super::outlier_detection::HttpOutlierDetection;
-use super::{redis_options, thrift_options};
+use super::{redis_options, tcp_options, thrift_options};
 use crate::cluster::{AlternatesSettings, ClusterResilience, HttpSettings, UpstreamProtocol};
 use crate::mirror::{self, RequestMirrorPolicy};
 use crate::outlier_detection::MatchPredicate;
@@ -135,7 +135,7 @@ pub(super) fn decode(
 ) -> Result<Option<HttpProtocolOptions>, Refused> {
     let mut options = None;
     for (key, any) in &cluster.typed_extension_protocol_options {
-        if key == redis_options::KEY || key == thrift_options::KEY {
+        if [redis_options::KEY, tcp_options::KEY, thrift_options::KEY].contains(&&**key) {
             continue;
         }
         if key != KEY {

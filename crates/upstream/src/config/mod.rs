@@ -25,6 +25,7 @@ mod original_dst;
 mod outlier_detection;
 mod redis_options;
 mod support;
+mod tcp_options;
 #[cfg(test)]
 mod tests;
 mod thrift_options;
@@ -142,6 +143,10 @@ impl ClusterConfig {
         for (key, any) in &cluster.typed_extension_protocol_options {
             if key == redis_options::KEY {
                 settings.redis = redis_options::read(any, ctx)?;
+            }
+            if key == tcp_options::KEY {
+                let default = settings.tcp_idle_timeout;
+                settings.tcp_idle_timeout = tcp_options::read(any, default, ctx)?;
             }
             if key == thrift_options::KEY {
                 settings.thrift = thrift_options::read(any, ctx)?;

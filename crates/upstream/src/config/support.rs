@@ -11,6 +11,7 @@ use super::http_options::HttpProtocolOptions;
 use super::load_balancing;
 use super::messages::{Cluster, DnsCluster, RawBuffer};
 use super::redis_options::RedisProtocolOptions;
+use super::tcp_options::TcpProtocolOptions;
 use super::thrift_options::ThriftProtocolOptions;
 use super::transport_socket::{
     HttpProxySocket, InternalUpstream, ProxyProtocolSocket, QuicUpstream, StartTls, TapSocket,
@@ -40,6 +41,7 @@ pub fn support(table: &mut SupportTable) {
     nuncio_net::tls::support(table);
     HttpProtocolOptions::support(table);
     RedisProtocolOptions::support(table);
+    TcpProtocolOptions::support(table);
     ThriftProtocolOptions::support(table);
     PreserveCase::support(table);
     nuncio_contract::upstream_filters::support(table);

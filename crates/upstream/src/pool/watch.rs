@@ -11,8 +11,8 @@ use std::time::{Duration, Instant};
 
 use nuncio_net::deadline::Deadlines;
 
-use super::HostPool;
 use super::connection::{Connection, Ended};
+use super::{Carries, HostPool};
 
 const TICK: Duration = Duration::from_millis(50);
 
@@ -96,12 +96,14 @@ impl HostPool {
         if let Poll::Ready(end) = connection.poll_idle_end(cx) {
             return Some(end);
         }
-        let idle_out = self
-            .core
-            .settings()
-            .http
-            .idle_timeout
-            .map(|timeout| since + timeout);
+        let settings = self.core.settings();
+        let idle_timeout = match self.carries {
+            Carries::Tcp | Carries::Calls => settings.tcp_idle_timeout,
+            Carries::Http1 | Carries::Http2 | Carries::Http3 | Carries::HttpByAlpn => {
+                settings.http.idle_timeout
+            }
+        };
+        let idle_out = idle_timeout.map(|timeout| since + timeout);
         if idle_out.is_some_and(|at| at <= now) {
             self.core.traffic.upstream_cx_idle_timeout.inc();
             return Some(Ended::Local);

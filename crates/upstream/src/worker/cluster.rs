@@ -3,6 +3,7 @@
 //! Plain round robin, where all requests go to the same hosts of one priority, takes its turns here; all else goes by
 //! the [`Balancer`].
 
+use std::any::Any;
 use std::cell::{Cell, OnceCell, RefCell};
 use std::collections::{HashMap, HashSet};
 use std::net::SocketAddr;
@@ -32,6 +33,7 @@ pub struct WorkerCluster {
     local: RefCell<Option<LocalCluster>>,
     description: OnceCell<Rc<ClusterDescription>>,
     filters: OnceCell<Rc<[UpstreamSlot]>>,
+    kept: OnceCell<Rc<dyn Any>>,
 }
 
 pub(super) struct State {
@@ -80,6 +82,7 @@ impl WorkerCluster {
             local: RefCell::default(),
             description: OnceCell::new(),
             filters: OnceCell::new(),
+            kept: OnceCell::new(),
         }
     }
 
@@ -101,6 +104,14 @@ impl WorkerCluster {
             let shared = self.shared();
             filters.for_worker(shared.scope(), shared.scope())
         }))
+    }
+
+    /// What the proxy of a protocol keeps of the cluster on this worker, as long as the cluster is this one; made when it
+    /// is first asked for. The cluster keeps what one proxy asks for; another that asks for its own gets it made each time.
+    pub fn kept<T: Any>(&self, make: impl Fn() -> T) -> Rc<T> {
+        let kept = self.kept.get_or_init(|| Rc::new(make()));
+        let kept = Rc::clone(kept).downcast::<T>();
+        kept.unwrap_or_else(|_| Rc::new(make()))
     }
 
     /// Whether a request is turned away as the cluster is being maintained, which is counted; chance decides.
