@@ -67,6 +67,7 @@ pub mod state_value;
 pub mod stats;
 pub mod stream_info;
 pub mod support;
+pub mod tap;
 pub mod token_bucket;
 pub mod tracing;
 pub mod upstream_filters;

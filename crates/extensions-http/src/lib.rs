@@ -68,6 +68,7 @@ pub mod set_filter_state;
 pub mod set_metadata;
 pub mod sse_to_metadata;
 pub mod stateful_session;
+pub mod tap;
 #[cfg(test)]
 mod tests;
 mod unusable;
@@ -121,6 +122,7 @@ pub static ROOMS: &[&HttpFilterRoom] = &[
     &set_metadata::ROOM,
     &sse_to_metadata::ROOM,
     &stateful_session::ROOM,
+    &tap::ROOM,
 ];
 
 /// Every early header mutation of the family.

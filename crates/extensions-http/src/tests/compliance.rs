@@ -304,6 +304,15 @@ const CONFIGS: &[(&str, &str, &str)] = &[
         "{}",
         "{metadata: [{metadata_namespace: a, value: {b: c}}, {metadata_namespace: a, value: {b: d}}]}",
     ),
+    (
+        "envoy.filters.http.tap",
+        "{common_config: {static_config: {match: {any_match: true}, output_config: {sinks: [{file_per_tap: \
+          {path_prefix: /no/such/folder/x}}]}}}}",
+        "{record_headers_received_time: true, record_downstream_connection: true, record_upstream_connection: true, \
+          common_config: {static_config: {match_config: {not_match: {http_request_generic_body_match: {patterns: \
+          [{string_match: a}]}}}, tap_enabled: {default_value: {numerator: 100}}, output_config: {streaming: true, \
+          sinks: [{format: PROTO_TEXT, file_per_tap: {path_prefix: /no/such/folder/x}}]}}}}",
+    ),
 ];
 
 /// The calls of a stream in their order, as far as `steps` goes.

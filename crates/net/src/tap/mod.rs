@@ -5,36 +5,27 @@
 //! `max_buffered_tx_bytes` (1 KiB each) and are written as the connection ends; streamed ones are written as they come,
 //! or once there are `min_streamed_sent_bytes`. Files are written by the worker itself: it is a tool for finding faults.
 //!
-//! Of `match` only what needs no request can ever match, as in Envoy. Not supported: taps that the admin configures, its
-//! sinks, gRPC's, sinks of extensions, and the deprecated `match_config`.
+//! Of `match` only what needs no request can ever match, as in Envoy. Not supported: taps that the admin configures. What
+//! taps of all kinds have in common is the contract's (`nuncio_contract::tap`).
 //!
 //! Other than in Envoy a connection whose handshake fails leaves no trace, `end_stream` is not told, and the first
 //! segment of a streamed trace with `JSON_BODY_AS_STRING` has its addresses.
 
-mod binary;
-mod fields;
-mod json;
-mod messages;
-mod predicate;
-mod text;
 mod trace;
 
 use std::hash::BuildHasher as _;
 use std::sync::{Arc, OnceLock};
 use std::time::SystemTime;
 
-use nuncio_config::runtime::Fraction;
 use nuncio_config::typed::{Ctx, Refused};
 use nuncio_contract::stat_group;
 use nuncio_contract::stats::Scope;
 use nuncio_contract::stream_info::Address;
 
-pub use messages::{CommonExtensionConfig, SocketTapConfig};
-use messages::{ConfigType, Format, OutputSinkType, TapConfig, TapEnabled};
+pub use nuncio_contract::tap::{CommonExtensionConfig, SocketTapConfig};
+use nuncio_contract::tap::{ConfigType, Format, OutputSinkType, TapConfig, TapEnabled};
 pub use trace::Trace;
 
-/// Bytes that are kept of each direction if nothing is said.
-const DEFAULT_BUFFERED_BYTES: u32 = 1024;
 /// The least that segments wait for, where they wait.
 const LEAST_WAITED_FOR: u32 = 9;
 
@@ -95,25 +86,27 @@ impl TapSettings {
         socket: Option<&SocketTapConfig>,
         ctx: &mut Ctx,
     ) -> Result<Self, Refused> {
-        let ConfigType::Static(config) = &common.config_type;
-        let TapConfig { output_config, .. } = config;
-        let Some(predicate) = &config.r#match else {
-            let text = "Neither match nor match_config is set in TapConfig";
-            ctx.error(config.span(), text);
-            return Err(Refused);
+        let ConfigType::Static(config) = &common.config_type else {
+            let text = "a connection's tap that the admin configures";
+            return Err(ctx.unsupported_here(common.span(), text));
         };
+        let TapConfig { output_config, .. } = config;
         let [sink] = &output_config.sinks[..] else {
             return Err(Refused);
         };
-        let OutputSinkType::FilePerTap(file) = &sink.output_sink_type;
-        let bytes = |bytes: Option<u32>| wide(bytes.unwrap_or(DEFAULT_BUFFERED_BYTES));
+        let OutputSinkType::FilePerTap(file) = &sink.output_sink_type else {
+            let text = "Error: Specifying admin streaming output without configuring admin.";
+            ctx.error(sink.span(), text);
+            return Err(Refused);
+        };
         let least = output_config.min_streamed_sent_bytes;
         Ok(Self {
-            matches: predicate::matches(predicate, ctx)?,
+            // There is no request: what asks for one never matches, and the rest is known beforehand.
+            matches: config.condition(ctx)?.begin().matches,
             format: sink.format,
             path_prefix: file.path_prefix.as_str().into(),
-            max_received_bytes: bytes(output_config.max_buffered_rx_bytes),
-            max_sent_bytes: bytes(output_config.max_buffered_tx_bytes),
+            max_received_bytes: output_config.received_bytes(),
+            max_sent_bytes: output_config.sent_bytes(),
             is_streaming: output_config.streaming,
             least_streamed_bytes: least.map(|least| wide(least.max(LEAST_WAITED_FOR))),
             tells_ends_each_time: socket.is_some_and(|it| it.set_connection_per_event),
@@ -172,17 +165,6 @@ impl Tapping {
         }
         let (settings, stats) = (Arc::clone(settings), Arc::clone(&self.stats));
         Some(Trace::begin(settings, stats, id, ends))
-    }
-}
-
-impl TapEnabled {
-    /// What is configured; the runtime may say something else.
-    fn configured(&self) -> Fraction {
-        self.default_value.share()
-    }
-
-    fn share(&self) -> Fraction {
-        self.runtime_key.fraction(self.configured())
     }
 }
 

@@ -6,8 +6,8 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use nuncio_contract::stream_info::Address;
+use nuncio_contract::tap::Format;
 
-use super::messages::Format;
 use super::trace::{Direction, Output, Trace};
 use super::{Ends, TapSettings, TapStats};
 

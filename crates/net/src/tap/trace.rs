@@ -3,17 +3,12 @@
 //! Buffered traces end with the first event of a direction that does not fit as a whole. Segments that wait are bounded
 //! by what they wait for and one read or write more. Numbers of events count all bytes, kept or not.
 
-use std::fs::File;
-use std::io::Write as _;
 use std::sync::Arc;
 use std::time::SystemTime;
 
-use nuncio_config::runtime::Fraction;
-use nuncio_contract::stream_info::Address;
+use nuncio_contract::tap::{self, Field, File, Message, Value};
 
-use super::fields::{Field, Message, Value};
-use super::messages::Format;
-use super::{Ends, TapSettings, TapStats, binary, json, now, text};
+use super::{Ends, TapSettings, TapStats, now};
 
 /// A connection that is tapped.
 pub struct Trace {
@@ -46,10 +41,7 @@ pub(super) enum Direction {
 
 /// Where it is written.
 pub(super) enum Output {
-    /// Nothing has been written.
-    New,
-    Open(File),
-    Failed,
+    File(File),
     /// What a test sees.
     #[cfg(test)]
     Memory(std::rc::Rc<std::cell::RefCell<Vec<u8>>>),
@@ -84,7 +76,7 @@ impl Trace {
             received: Kept::default(),
             sent: Kept::default(),
             number: 1,
-            output: Output::New,
+            output: Output::File(File::default()),
         }
     }
 
@@ -137,7 +129,11 @@ impl Trace {
             kept.bytes += shown.len();
             kept.is_truncated = is_truncated;
         }
-        let body = Field::new("data", 1, Value::Message(self.body(shown, is_truncated)));
+        let body = Field::new(
+            "data",
+            1,
+            Value::Message(tap::body(shown, is_truncated, settings.format)),
+        );
         let selected = match direction {
             Direction::Read => Field::chosen("read", 2, Value::Message(vec![body])),
             Direction::Write => {
@@ -179,14 +175,6 @@ impl Trace {
         }
     }
 
-    fn body(&self, bytes: &[u8], is_truncated: bool) -> Message {
-        let shown = match self.settings.format {
-            Format::JsonString => Field::chosen("as_string", 2, Value::Text(readable(bytes))),
-            _ => Field::chosen("as_bytes", 1, Value::Bytes(bytes.to_vec())),
-        };
-        vec![shown, Field::new("truncated", 3, Value::Flag(is_truncated))]
-    }
-
     fn event(&self, selected: Field, at: SystemTime) -> Message {
         let mut event = vec![Field::new("timestamp", 1, Value::Time(at)), selected];
         let number = match self.settings.is_streaming {
@@ -206,7 +194,7 @@ impl Trace {
             ("remote_address", 2, &self.ends.remote),
         ];
         let known = ends.into_iter().filter_map(|(name, number, address)| {
-            let address = address_message(address.as_ref()?);
+            let address = tap::address(address.as_ref()?);
             Some(Field::new(name, number, Value::Message(vec![address])))
         });
         Value::Message(known.collect())
@@ -248,101 +236,23 @@ impl Trace {
     fn submit(&mut self, trace: Field) {
         let mut wrapper = vec![trace];
         if let Some(sampling) = &self.settings.sampling {
-            let rate = sampling_message(sampling.configured());
+            let rate = tap::sampling(sampling.configured());
             wrapper.push(Field::new(
                 "configured_sample_rate",
                 5,
                 Value::Message(rate),
             ));
         }
-        let bytes = match self.settings.format {
-            Format::JsonBytes | Format::JsonString => json::write(&wrapper).into_bytes(),
-            Format::Binary => binary::write(&wrapper),
-            Format::Delimited => binary::write_delimited(&wrapper),
-            Format::Text => text::write(&wrapper).into_bytes(),
-        };
-        self.write(&bytes);
-    }
-
-    fn write(&mut self, bytes: &[u8]) {
-        if matches!(self.output, Output::New) {
-            let ending = match self.settings.format {
-                Format::JsonBytes | Format::JsonString => "json",
-                Format::Binary => "pb",
-                Format::Delimited => "pb_length_delimited",
-                Format::Text => "pb_text",
-            };
-            let path = format!("{}_{}.{ending}", self.settings.path_prefix, self.id);
-            self.output = File::create(path).map_or(Output::Failed, Output::Open);
-        }
-        let failed = match &mut self.output {
-            Output::Open(file) => file.write_all(bytes).is_err(),
-            Output::New | Output::Failed => true,
+        let TapSettings {
+            format,
+            path_prefix,
+            ..
+        } = &*self.settings;
+        let bytes = tap::encode(&wrapper, *format);
+        match &mut self.output {
+            Output::File(file) => file.write(&bytes, path_prefix, self.id, *format),
             #[cfg(test)]
-            Output::Memory(memory) => memory.borrow_mut().write_all(bytes).is_err(),
-        };
-        if failed {
-            self.output = Output::Failed;
+            Output::Memory(memory) => memory.borrow_mut().extend(bytes),
         }
     }
-}
-
-fn address_message(address: &Address) -> Field {
-    match address {
-        Address::Ip(address) => {
-            let parts = vec![
-                Field::new("protocol", 1, Value::Name("TCP", 0)),
-                Field::new("address", 2, Value::Text(address.ip().to_string())),
-                Field::chosen("port_value", 3, Value::Small(address.port().into())),
-                Field::new("resolver_name", 5, Value::Text(String::new())),
-                Field::new("ipv4_compat", 6, Value::Flag(false)),
-                Field::new("network_namespace_filepath", 7, Value::Text(String::new())),
-            ];
-            Field::chosen("socket_address", 1, Value::Message(parts))
-        }
-        Address::Pipe(path) => {
-            let parts = vec![
-                Field::new("path", 1, Value::Text(path.to_string())),
-                Field::new("mode", 2, Value::Small(0)),
-            ];
-            Field::chosen("pipe", 2, Value::Message(parts))
-        }
-        Address::Internal(internal) => {
-            let parts = vec![
-                Field::chosen(
-                    "server_listener_name",
-                    1,
-                    Value::Text(internal.listener.to_string()),
-                ),
-                Field::new(
-                    "endpoint_id",
-                    2,
-                    Value::Text(internal.endpoint_id.to_string()),
-                ),
-            ];
-            Field::chosen("envoy_internal_address", 3, Value::Message(parts))
-        }
-    }
-}
-
-fn sampling_message(rate: Fraction) -> Message {
-    let denominator = match rate.divisor {
-        10_000 => Value::Name("TEN_THOUSAND", 1),
-        1_000_000 => Value::Name("MILLION", 2),
-        _ => Value::Name("HUNDRED", 0),
-    };
-    vec![
-        Field::new("numerator", 1, Value::Small(rate.numerator)),
-        Field::new("denominator", 2, denominator),
-    ]
-}
-
-/// Bytes as text; a space stands for each byte that is not of UTF-8.
-fn readable(bytes: &[u8]) -> String {
-    let mut text = String::with_capacity(bytes.len());
-    for chunk in bytes.utf8_chunks() {
-        text.push_str(chunk.valid());
-        text.extend(chunk.invalid().iter().map(|_| ' '));
-    }
-    text
 }

@@ -1,7 +1,7 @@
 //! The JSON of a message, over several lines and with what has its default.
 
+use crate::formatter;
 use nuncio_config::{base64, json_text};
-use nuncio_contract::formatter;
 
 use super::fields::{Field, Value, time_parts};
 

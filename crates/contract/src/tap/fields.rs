@@ -3,35 +3,47 @@
 use std::time::SystemTime;
 
 /// A message.
-pub(super) type Message = Vec<Field>;
+pub type Message = Vec<Field>;
 
 /// A field of a message.
 #[derive(Clone, Debug)]
-pub(super) struct Field {
-    pub(super) name: &'static str,
-    pub(super) number: u32,
-    pub(super) value: Value,
+pub struct Field {
+    /// Its name.
+    pub name: &'static str,
+    /// Its number.
+    pub number: u32,
+    /// What it has.
+    pub value: Value,
     /// Whether it is there even with its default: a member of a `oneof`.
     is_chosen: bool,
 }
 
 /// What a field has.
 #[derive(Clone, Debug)]
-pub(super) enum Value {
+pub enum Value {
+    /// A number of 32 bits.
     Small(u32),
+    /// A number of 64 bits.
     Large(u64),
+    /// Yes or no.
     Flag(bool),
     /// Of an enumeration.
     Name(&'static str, u32),
+    /// Text.
     Text(String),
+    /// Bytes.
     Bytes(Vec<u8>),
+    /// A time.
     Time(SystemTime),
+    /// A message.
     Message(Message),
+    /// Several messages.
     List(Vec<Message>),
 }
 
 impl Field {
-    pub(super) fn new(name: &'static str, number: u32, value: Value) -> Self {
+    /// One that is left out where it has its default.
+    pub fn new(name: &'static str, number: u32, value: Value) -> Self {
         Self {
             name,
             number,
@@ -41,7 +53,7 @@ impl Field {
     }
 
     /// A member of a `oneof`.
-    pub(super) fn chosen(name: &'static str, number: u32, value: Value) -> Self {
+    pub fn chosen(name: &'static str, number: u32, value: Value) -> Self {
         Self {
             is_chosen: true,
             ..Self::new(name, number, value)
