@@ -64,7 +64,7 @@ pub struct Exchange<'a, D> {
     /// What is noted when the stream is over.
     pub(crate) late_flags: Cell<ResponseFlags>,
     /// Details that come as late, in the place of the answer's.
-    pub(crate) late_details: RefCell<Option<Cow<'static, str>>>,
+    pub(crate) late_details: Cell<Option<Box<Cow<'static, str>>>>,
     /// Whether an answer of our own was there before anybody waited for anything.
     pub(crate) is_answered_at_once: Cell<bool>,
     /// What the host has sent and nobody has read, noted only where streams may be reset for what they hold.
@@ -141,7 +141,7 @@ impl<'a, D: Downstream> Exchange<'a, D> {
             encoding_begun: Cell::new(false),
             is_request_cut: Cell::new(false),
             late_flags: Cell::default(),
-            late_details: RefCell::default(),
+            late_details: Cell::default(),
             is_answered_at_once: Cell::new(false),
             unread_bytes: Cell::new(0),
         }

@@ -161,7 +161,8 @@ impl<D: Downstream> Exchange<'_, D> {
     #[cold]
     pub(super) fn keep_details(&self, reply: &LocalReply) {
         if reply.flags == ResponseFlags::DOWNSTREAM_PROTOCOL_ERROR {
-            *self.late_details.borrow_mut() = Some(reply.details.clone());
+            let details = Box::new(reply.details.clone());
+            self.late_details.set(Some(details));
         }
     }
 
@@ -170,7 +171,7 @@ impl<D: Downstream> Exchange<'_, D> {
     pub(super) fn tell_what_is_late(&self, info: &mut StreamInfo) {
         info.response_flags |= self.late_flags.get();
         if let Some(details) = self.late_details.take() {
-            info.response_code_details = Some(details);
+            info.response_code_details = Some(*details);
         }
     }
 
