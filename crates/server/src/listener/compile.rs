@@ -252,6 +252,8 @@ fn chains(listener: &Listener) -> impl Iterator<Item = &FilterChain> {
 
 /// The one resolver of addresses, which is there without a name too.
 const RESOLVER: &str = "envoy.ip";
+/// The one of listeners whose connections come through a tunnel that is opened from here.
+const REVERSE_CONNECTIONS_RESOLVER: &str = "envoy.resolvers.reverse_connection";
 
 /// The address of connections, and whether it takes IPv4 on IPv6.
 pub(crate) fn ip_and_port(
@@ -270,6 +272,10 @@ pub(super) fn ip_and_port_of_any(
 ) -> Result<(SocketAddr, bool), Refused> {
     let PortSpecifier::Value(port) = &socket.port_specifier;
     let resolver = &socket.resolver_name;
+    if resolver.value == REVERSE_CONNECTIONS_RESOLVER {
+        let what = format!("the address resolver `{}`", resolver.value);
+        return Err(ctx.unsupported_here(resolver.span, what));
+    }
     if !resolver.value.is_empty() && resolver.value != RESOLVER {
         let text = format!("Unknown address resolver: {}", resolver.value);
         ctx.error(resolver.span, text);

@@ -171,6 +171,7 @@ pub(crate) fn stream() -> Stream {
         hostname: "backend.test:80".into(),
         metadata: in_namespace("ns", fields([("k", string("host md"))])),
         locality: Default::default(),
+        alternatives: None,
     }));
     upstream.connection_id = Some(2);
     upstream.local_address = Some(address("127.0.0.1:48116"));
