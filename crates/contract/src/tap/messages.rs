@@ -1,7 +1,5 @@
 //! The messages of taps. What all of them have is decoded here; what a tap makes of it is its own.
 
-use std::time::Duration;
-
 use super::predicate::{Condition, Part, Patterns};
 use crate::matching::{CompiledHeaderMatcher, FractionalPercent, HeaderMatcher};
 use nuncio_config::runtime::{Fraction, RuntimeKey};
@@ -26,10 +24,7 @@ one_of! {
 
 message! {
     /// A tap that clients of the admin configure.
-    pub struct AdminConfig: "envoy.extensions.common.tap.v3.AdminConfig" {
-        /// The name that clients of the admin ask for.
-        pub config_id: String,
-    }
+    pub struct AdminConfig: "envoy.extensions.common.tap.v3.AdminConfig" {}
 }
 
 message! {
@@ -120,12 +115,7 @@ message! {
 
 message! {
     /// Traces go to the admin's client once there are so many, or it has waited for so long.
-    pub struct BufferedAdminSink: "envoy.config.tap.v3.BufferedAdminSink" {
-        /// How many.
-        pub max_traces: u64,
-        /// For how long.
-        pub timeout: Option<Duration>,
-    }
+    pub struct BufferedAdminSink: "envoy.config.tap.v3.BufferedAdminSink" {}
 }
 
 message! {
