@@ -29,13 +29,21 @@ const BROKEN: Duration = Duration::from_secs(1);
 /// How often that time is doubled.
 const MAX_DOUBLINGS: u32 = 18;
 
-/// Who is asked: a name, which may be empty, and a port.
+/// Who is asked: a name in lower case, which may be empty, and a port.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Origin {
-    /// The name.
-    pub name: Box<str>,
-    /// The port.
-    pub port: u16,
+    name: Box<str>,
+    port: u16,
+}
+
+impl Origin {
+    /// The origin of that name, whatever its case.
+    pub fn new(name: &str, port: u16) -> Self {
+        Self {
+            name: name.to_ascii_lowercase().into(),
+            port,
+        }
+    }
 }
 
 /// What to try.

@@ -107,12 +107,14 @@ impl<'a> Session<'a> {
             if has_more && !self.is_full() {
                 continue;
             }
-            let waits = self.is_full() && self.decoder.waiting_bytes() >= MAX_WAITING_BYTES;
+            let is_stuck = self.is_full() && self.decoder.waiting_bytes() >= MAX_WAITING_BYTES;
+            let waits = is_stuck && (self.proxy.config.chain.has_router || self.is_unread());
             if self.closes || self.is_half_closed || waits {
                 // Whatever frees it wakes this.
                 return Poll::Pending;
             }
-            let throws_away = self.is_deaf || self.is_at_its_end();
+            // Without a router nothing ever frees it: what comes is read for the client's end alone.
+            let throws_away = self.is_deaf || self.is_at_its_end() || is_stuck;
             let room = match self.decoder.waiting_bytes() {
                 0..=0x4000 => Buffer::HEAD_BYTES,
                 _ => Buffer::BODY_BYTES,

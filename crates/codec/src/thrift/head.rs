@@ -64,6 +64,13 @@ impl Head {
             flags: 0,
         }
     }
+
+    /// How many bytes its texts have.
+    pub fn bytes(&self) -> usize {
+        let headers = self.headers.iter();
+        let headers: usize = headers.map(|(name, value)| name.len() + value.len()).sum();
+        self.method.len() + headers
+    }
 }
 
 /// Reads a head.

@@ -5,10 +5,7 @@ use std::time::{Duration, Instant};
 use super::{AlternateProtocolsCache, Choice, Origin, parse};
 
 fn origin(name: &str) -> Origin {
-    Origin {
-        name: name.into(),
-        port: 443,
-    }
+    Origin::new(name, 443)
 }
 
 fn taught(header: &str) -> (AlternateProtocolsCache, Instant) {

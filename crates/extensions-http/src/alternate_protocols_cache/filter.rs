@@ -60,12 +60,7 @@ fn note(context: &FilterContext<'_>, response: &HeaderMap) {
         return;
     }
     let told = upstream.tls.as_ref().map(|tls| &tls.server_name);
-    let origin = Origin {
-        name: told
-            .filter(|name| !name.is_empty())
-            .unwrap_or(&host.hostname)
-            .clone(),
-        port: known.port,
-    };
+    let told = told.filter(|name| !name.is_empty());
+    let origin = Origin::new(told.unwrap_or(&host.hostname), known.port);
     known.cache.learn(&origin, &all, context.services.now());
 }

@@ -29,10 +29,7 @@ fn tried(headers: &[(&str, &str)]) -> Choice {
     stream.info.upstream.add_attempted_host(Rc::new(host));
     stream.decode_headers(true);
     stream.encode_headers(&mut response(headers), true);
-    let origin = Origin {
-        name: "a".into(),
-        port: 443,
-    };
+    let origin = Origin::new("a", 443);
     cache.choose(&origin, Instant::now())
 }
 

@@ -99,7 +99,9 @@ impl<D: Downstream> Exchange<'_, D> {
     /// An answer that asks for no host is given by the head alone.
     fn forget_body_without_host(&self, bytes_before: u64) {
         let mut state = self.state.borrow_mut();
-        if state.info.upstream.chosen_host.is_none() {
+        // One that failed is forgotten as well.
+        let is_asked_for = state.info.attempt_count.is_some_and(|tries| tries > 1);
+        if state.info.upstream.chosen_host.is_none() && !is_asked_for {
             state.info.bytes_received = bytes_before;
         }
     }

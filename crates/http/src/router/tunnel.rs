@@ -35,7 +35,7 @@ use crate::exchange::{Stop, TunnelKind};
 use crate::route::{Forward, is_connect};
 
 /// What of the client's bytes is held at most before more is read.
-const HELD_BYTES: usize = 64 * 1024;
+pub(super) const HELD_BYTES: usize = 64 * 1024;
 
 impl<D: Downstream> Router<'_, '_, D> {
     /// Whether the request's bytes go to the host without HTTP around them.
@@ -110,14 +110,7 @@ impl<D: Downstream> Router<'_, '_, D> {
 
     /// What comes before the head of one of several tries, or the reason why there can be none.
     #[cold]
-    pub(super) fn prepare_tunnel(
-        &self,
-        up: &RefCell<Up<'_>>,
-        forward: &Forward,
-    ) -> Result<(), Failure> {
-        if up.borrow().stream().is_tcp() {
-            self.write_prologue(up.borrow_mut().stream_mut(), forward);
-        }
+    pub(super) fn prepare_tunnel(&self, up: &RefCell<Up<'_>>) -> Result<(), Failure> {
         self.refuse_path(up)?;
         self.refuse_end(up)
     }

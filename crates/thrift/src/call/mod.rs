@@ -125,6 +125,7 @@ impl<'a> Call<'a> {
             Payload::Values(bytes) | Payload::Unread(bytes) => bytes.len(),
             Payload::Broken(_) => 0,
         };
+        self.payload_bytes += self.told.as_ref().map_or(0, |told| told.head.bytes());
         self.show_values(&payload);
         self.filter(0, payload);
     }

@@ -34,10 +34,8 @@ impl AlternatesOptions {
             max_entries: most.map_or(DEFAULT_MAX_ENTRIES, |most| most.unwrap_or(usize::MAX)),
             prepopulated: origins
                 .filter_map(|entry| {
-                    Some(Origin {
-                        name: entry.hostname.as_str().into(),
-                        port: u16::try_from(entry.port).ok()?,
-                    })
+                    let port = u16::try_from(entry.port).ok()?;
+                    Some(Origin::new(&entry.hostname, port))
                 })
                 .collect(),
         }

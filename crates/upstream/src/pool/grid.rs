@@ -51,7 +51,7 @@ impl Grid {
         if self.has_tcp_won.take() {
             self.mark_broken();
         }
-        for one in all {
+        for one in all.iter().filter(|one| one.is_waiting()).cloned() {
             let traffic = &self.tcp.core.traffic;
             traffic.upstream_rq_pending_failure_eject.inc();
             let race = one.race.get();
@@ -70,10 +70,6 @@ impl Grid {
     pub(super) fn confirm(&self) {
         self.has_tcp_won.set(false);
         self.cache.mark_confirmed(&self.origin);
-    }
-
-    pub(super) fn drain(&self) {
-        self.tcp.drain();
     }
 
     fn mark_broken(&self) {

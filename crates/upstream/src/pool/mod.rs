@@ -372,9 +372,6 @@ impl HostPool {
         }
         self.drain_shared();
         self.drain_http3();
-        if let Some(grid) = self.grid.get() {
-            grid.drain();
-        }
         self.wake_watcher();
     }
 

@@ -94,7 +94,11 @@ impl PendingLease {
     /// Asks for another place, or waits for one.
     #[cold]
     fn ask_again(&mut self) -> Result<Option<Granted>, UpstreamError> {
-        let pool = Rc::clone(&self.waiting.pool);
+        // Where both ways were tried, the one that needs no other.
+        let pool = match self.waiting.pool.grid.get() {
+            Some(grid) if self.waiting.race.get().is_run => Rc::clone(&grid.tcp),
+            _ => Rc::clone(&self.waiting.pool),
+        };
         match pool.lend()? {
             Lent::Pending(again) => {
                 *self = again;

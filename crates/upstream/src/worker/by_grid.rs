@@ -56,14 +56,12 @@ impl WorkerHost {
     fn origin(&self, name: Option<&ConnectionName>) -> Origin {
         let socket = self.core.shared.socket_of(self.host());
         let told = name.and_then(ConnectionName::server_name);
-        let told = told.map(Box::from).or_else(|| {
+        let told = told.map(String::from).or_else(|| {
             let own = socket.tls().map(|tls| tls.server_name());
-            own.filter(|own| !own.is_empty()).map(Box::from)
+            own.filter(|own| !own.is_empty()).map(String::from)
         });
-        Origin {
-            name: told.unwrap_or_else(|| self.host().hostname.clone()),
-            port: self.host().address.port(),
-        }
+        let name = told.as_deref().unwrap_or(&self.host().hostname);
+        Origin::new(name, self.host().address.port())
     }
 
     /// Where it is kept what the host says of HTTP/3.

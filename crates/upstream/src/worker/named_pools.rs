@@ -70,7 +70,8 @@ impl Pools {
     fn forget_unused(&mut self) {
         if self.by_name.len() >= self.look_at.max(FEW) {
             self.by_name.retain(|pool| {
-                let is_used = !pool.is_unused();
+                // The one by TCP that one of HTTP/3 falls back to goes after that one.
+                let is_used = !pool.is_unused() || Rc::strong_count(pool) > 1;
                 if !is_used {
                     // Its watcher ends.
                     pool.drain();

@@ -134,6 +134,7 @@ impl<'e, D: Downstream> Tries<'_, 'e, '_, D> {
 
     /// A head of 1xx is passed on; from then on this try is the only one.
     pub(super) async fn informed(&mut self, at: usize, status: u16) -> Result<(), Failure> {
+        self.exchange().touch_idle();
         let one = self.under_way.remove(at);
         self.under_way.clear();
         let is_first = self.retries.take().is_some() || !self.is_informed;
@@ -191,7 +192,9 @@ impl<'e, D: Downstream> Tries<'_, 'e, '_, D> {
                 },
             };
         }
-        if let Some(anew) = self.redirected(&mut live, &one.host, status) {
+        if !self.is_tunnel()
+            && let Some(anew) = self.redirected(&mut live, &one.host, status)
+        {
             return Err(Failure::Stopped(anew));
         }
         if could_not && self.is_more_to_come() {

@@ -40,6 +40,7 @@ use self::one_try::{LiveTry, OneTry, Stage, TryEvent};
 use super::Router;
 use super::forward::Failure;
 use super::try_log::TryLog;
+use super::tunnel::HELD_BYTES;
 use super::wishes::{Wishes, number};
 use crate::downstream::Downstream;
 use crate::exchange::{Account, Exchange, RetryCount, Stop};
@@ -166,7 +167,9 @@ impl<'r, 'e, 'a, D: Downstream> Tries<'r, 'e, 'a, D> {
         drop(state);
         let has_times =
             wishes.per_try.is_some() || wishes.per_try_idle.is_some() || stream_time.is_some();
-        let follows = (forward.resilience.as_ref()).is_some_and(|it| it.redirects.is_some());
+        // An answer to a tunnel is the client's, wherever it points to.
+        let follows = exchange.tunnel.get().is_none()
+            && (forward.resilience.as_ref()).is_some_and(|it| it.redirects.is_some());
         let is_plain = retries.is_none() && mirrors.is_empty() && !has_times && !follows;
         if is_plain {
             return None;
@@ -236,6 +239,7 @@ impl<'r, 'e, 'a, D: Downstream> Tries<'r, 'e, 'a, D> {
                 Event::Try(at, TryEvent::Head(head)) => {
                     let is_kept = self.body.is_keeping() && self.exchange().body.borrow().done;
                     if let Some((live, host)) = self.judge(at, head.status)? {
+                        self.exchange().touch_idle();
                         if self.is_tunnel() {
                             return Box::pin(self.pass_tunnel(live, &host, head)).await;
                         }
@@ -295,7 +299,12 @@ impl<'r, 'e, 'a, D: Downstream> Tries<'r, 'e, 'a, D> {
         let exchange = self.exchange();
         if self.reading.is_none() {
             let body = exchange.body.borrow();
-            if body.done || !self.body.is_keeping() && !body.data.is_empty() {
+            // Of a tunnel more is read than its host wants yet, so that a client that leaves is noticed.
+            let is_full = match self.is_tunnel() {
+                true => body.data.len() >= HELD_BYTES,
+                false => !body.data.is_empty(),
+            };
+            if body.done || !self.body.is_keeping() && is_full {
                 return Ok(false);
             }
             self.reading = Some(Box::pin(exchange.read_request()));
@@ -607,9 +616,13 @@ impl<'r, 'e, 'a, D: Downstream> Tries<'r, 'e, 'a, D> {
         self.router.note_attempted();
         self.router.note_connection(live.up.borrow().stream());
         self.router.with_account(Account::began);
+        if live.up.borrow().stream().is_tcp() {
+            let mut up = live.up.borrow_mut();
+            self.router.write_prologue(up.stream_mut(), self.forward);
+        }
         if is_tunnel {
             live.upload.wait();
-            self.router.prepare_tunnel(&live.up, self.forward)?;
+            self.router.prepare_tunnel(&live.up)?;
         }
         let now = self.now();
         let mut state = self.exchange().state.borrow_mut();
