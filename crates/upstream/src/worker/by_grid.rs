@@ -58,7 +58,7 @@ impl WorkerHost {
         let told = name.and_then(ConnectionName::server_name);
         let told = told.map(String::from).or_else(|| {
             let own = socket.tls().map(|tls| tls.server_name());
-            own.filter(|own| !own.is_empty()).map(String::from)
+            own.filter(|own| !own.is_empty())
         });
         let name = told.as_deref().unwrap_or(&self.host().hostname);
         Origin::new(name, self.host().address.port())
