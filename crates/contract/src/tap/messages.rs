@@ -51,6 +51,24 @@ message! {
     }
 }
 
+impl TapConfig {
+    /// Where its files go, and in which format: the one sink that needs no admin.
+    ///
+    /// # Errors
+    /// It has another sink, which is told.
+    pub fn files(&self, ctx: &mut Ctx) -> Result<(&FilePerTapSink, Format), Refused> {
+        let [sink] = &self.output_config.sinks[..] else {
+            return Err(Refused);
+        };
+        let OutputSinkType::FilePerTap(file) = &sink.output_sink_type else {
+            let text = "Error: Specifying admin streaming output without configuring admin.";
+            ctx.error(sink.span(), text);
+            return Err(Refused);
+        };
+        Ok((file, sink.format))
+    }
+}
+
 message! {
     /// How many connections are tapped.
     pub struct TapEnabled: "envoy.config.core.v3.RuntimeFractionalPercent" {

@@ -6,7 +6,7 @@ use nuncio_config::message;
 use nuncio_config::typed::{Any, Ctx, Refused};
 use nuncio_contract::http_filter::HttpFilterConfig;
 use nuncio_contract::tap::{
-    CommonExtensionConfig, Condition, ConfigType, Format, OutputSinkType, TapConfig, TapEnabled,
+    CommonExtensionConfig, Condition, ConfigType, Format, TapConfig, TapEnabled,
 };
 
 message! {
@@ -47,21 +47,14 @@ pub(super) fn compile(tap: &Tap, ctx: &mut Ctx) -> Result<Settings, Refused> {
         return Err(ctx.unsupported_here(span, "a tap with admin_config"));
     };
     let TapConfig { output_config, .. } = config;
-    let [sink] = &output_config.sinks[..] else {
-        return Err(Refused);
-    };
-    let OutputSinkType::FilePerTap(file) = &sink.output_sink_type else {
-        let text = "Error: Specifying admin streaming output without configuring admin.";
-        ctx.error(sink.span(), text);
-        return Err(Refused);
-    };
+    let (file, format) = config.files(ctx)?;
     if output_config.min_streamed_sent_bytes.is_some() {
         let what = "min_streamed_sent_bytes in a tap of HTTP";
         return Err(ctx.unsupported_here(output_config.span(), what));
     }
     Ok(Settings {
         condition: config.condition(ctx)?,
-        format: sink.format,
+        format,
         path_prefix: file.path_prefix.as_str().into(),
         max_received_bytes: output_config.received_bytes(),
         max_sent_bytes: output_config.sent_bytes(),

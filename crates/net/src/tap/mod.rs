@@ -23,7 +23,7 @@ use nuncio_contract::stats::Scope;
 use nuncio_contract::stream_info::Address;
 
 pub use nuncio_contract::tap::{CommonExtensionConfig, SocketTapConfig};
-use nuncio_contract::tap::{ConfigType, Format, OutputSinkType, TapConfig, TapEnabled};
+use nuncio_contract::tap::{ConfigType, Format, TapConfig, TapEnabled};
 pub use trace::Trace;
 
 /// The least that segments wait for, where they wait.
@@ -91,19 +91,12 @@ impl TapSettings {
             return Err(ctx.unsupported_here(common.span(), text));
         };
         let TapConfig { output_config, .. } = config;
-        let [sink] = &output_config.sinks[..] else {
-            return Err(Refused);
-        };
-        let OutputSinkType::FilePerTap(file) = &sink.output_sink_type else {
-            let text = "Error: Specifying admin streaming output without configuring admin.";
-            ctx.error(sink.span(), text);
-            return Err(Refused);
-        };
+        let (file, format) = config.files(ctx)?;
         let least = output_config.min_streamed_sent_bytes;
         Ok(Self {
             // There is no request: what asks for one never matches, and the rest is known beforehand.
             matches: config.condition(ctx)?.begin().matches,
-            format: sink.format,
+            format,
             path_prefix: file.path_prefix.as_str().into(),
             max_received_bytes: output_config.received_bytes(),
             max_sent_bytes: output_config.sent_bytes(),
