@@ -113,11 +113,23 @@ pub(super) fn send_kept(socket: &Rc<Socket>) {
     });
 }
 
-/// Sends what the socket has room for.
+/// Sends what the socket has room for, which nearly always is all.
 #[inline]
 fn send(socket: &Socket, bytes: &mut Buffer) {
-    let sent = socket.send_now(bytes.readable());
-    let later = match sent {
+    match socket.send_unasked(bytes.readable()) {
+        Ok(count) if count == bytes.len() => socket.later.set(Later::Nothing),
+        Ok(count) => {
+            bytes.advance(count);
+            send_more(socket, bytes);
+        }
+        Err(_) => socket.fail(),
+    }
+}
+
+/// Sends the rest, or learns that the socket has no room for it.
+#[cold]
+fn send_more(socket: &Socket, bytes: &mut Buffer) {
+    let later = match socket.send_now(bytes.readable()) {
         Some(Ok(count)) if count == bytes.len() => Later::Nothing,
         Some(Ok(count)) => {
             bytes.advance(count);

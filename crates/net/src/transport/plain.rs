@@ -10,7 +10,7 @@ use std::task::{Context, Poll, Waker, ready};
 
 use nuncio_contract::buffer::Buffer;
 use rustix::buffer::spare_capacity;
-use rustix::io::retry_on_intr;
+use rustix::io::{Errno, retry_on_intr};
 use rustix::net::{RecvFlags, SendFlags, Shutdown, recv, send, shutdown};
 use tokio::io::Interest;
 use tokio::net::TcpStream;
@@ -186,13 +186,27 @@ impl Drop for Plain {
 }
 
 impl Socket {
+    /// Sends some of `bytes` without a look at what the event loop knows of the socket; 0 if there is no room.
+    #[inline]
+    pub(super) fn send_unasked(&self, bytes: &[u8]) -> rustix::io::Result<usize> {
+        match self.send(bytes) {
+            Err(Errno::WOULDBLOCK) => Ok(0),
+            sent => sent,
+        }
+    }
+
     /// Sends some of `bytes`; None if there is no room.
     #[inline]
     pub(super) fn send_now(&self, bytes: &[u8]) -> Option<io::Result<usize>> {
         attempt(&self.stream, Interest::WRITABLE, || {
-            let sent = retry_on_intr(|| send(&self.stream, bytes, SendFlags::NOSIGNAL));
+            let sent = self.send(bytes);
             sent.map(|count| (count, Left::after(count, bytes.len())))
         })
+    }
+
+    #[inline]
+    fn send(&self, bytes: &[u8]) -> rustix::io::Result<usize> {
+        retry_on_intr(|| send(&self.stream, bytes, SendFlags::NOSIGNAL))
     }
 
     /// Sends some of `bytes`. A socket seldom has no room: it is tried before it is asked to tell when it has.

@@ -84,10 +84,16 @@ impl Http1Stream {
         {
             return false;
         }
-        let out = request.out.vec_mut(FRAMING_ROOM_BYTES);
-        encode_data(request.encoding, data.readable(), out);
-        encode_end(request.encoding, out);
-        data.clear();
+        let front = request.out.readable();
+        let is_bare = request.encoding == BodyEncoding::Plain && front.len() < data.len();
+        if is_bare && data.put_before(front) {
+            request.out = std::mem::take(data);
+        } else {
+            let out = request.out.vec_mut(FRAMING_ROOM_BYTES);
+            encode_data(request.encoding, data.readable(), out);
+            encode_end(request.encoding, out);
+            data.clear();
+        }
         request.progress = Progress::Complete;
         true
     }

@@ -133,12 +133,14 @@ impl Downstream for Http1Io {
     fn write_data(&self, chunk: Buffer, end_stream: bool) {
         let encoding = self.encoding.get();
         let mut output = self.output.borrow_mut();
-        if chunk.len() >= WRITE_BESIDE_BYTES && encoding != BodyEncoding::Omitted {
-            output.put_beside(encoding, chunk);
-        } else {
-            encode_data(encoding, chunk.readable(), output.appendable());
+        match encoding {
+            BodyEncoding::Omitted => {}
+            _ if chunk.is_empty() => {}
+            _ if chunk.len() >= WRITE_BESIDE_BYTES => output.put_beside(encoding, chunk),
+            BodyEncoding::Plain => output.put_behind(chunk),
+            BodyEncoding::Chunked => encode_data(encoding, chunk.readable(), output.appendable()),
         }
-        if end_stream {
+        if end_stream && encoding == BodyEncoding::Chunked {
             encode_end(encoding, output.end());
         }
     }

@@ -54,6 +54,19 @@ impl Output {
         self.bytes.vec_mut(WRITE_ROOM_BYTES)
     }
 
+    /// Adds a chunk that nothing surrounds. Longer than what stands before it, it is not copied if it has room there.
+    #[inline]
+    pub(super) fn put_behind(&mut self, mut chunk: Buffer) {
+        let is_alone = self.beside.is_empty() && self.tail.is_empty();
+        let front = self.bytes.readable();
+        if is_alone && front.len() < chunk.len() && chunk.put_before(front) {
+            self.bytes = chunk;
+        } else {
+            self.appendable();
+            self.bytes.extend(chunk.readable());
+        }
+    }
+
     /// Adds a large chunk without copying it.
     pub(super) fn put_beside(&mut self, encoding: BodyEncoding, chunk: Buffer) {
         let framed = encoding == BodyEncoding::Chunked;
@@ -72,5 +85,55 @@ impl Output {
         } else {
             &mut self.tail
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A body as it comes from a host, behind a head that was read already.
+    fn body(bytes: &[u8]) -> Buffer {
+        let mut buffer = Buffer::new();
+        buffer.extend(b"HTTP/1.1 200 OK\r\n\r\n");
+        buffer.extend(bytes);
+        buffer.advance(19);
+        buffer
+    }
+
+    fn sent(output: &Output) -> Vec<u8> {
+        output.slices().iter().flat_map(|it| it.to_vec()).collect()
+    }
+
+    #[test]
+    fn a_body_longer_than_its_head_stays_where_it_was_read() {
+        let mut output = Output::default();
+        output.appendable().extend_from_slice(b"head ");
+        let body = body(b"longer than it");
+        let place = body.readable().as_ptr();
+        output.put_behind(body);
+        assert_eq!(sent(&output), b"head longer than it");
+        assert_eq!(output.bytes.readable()[5..].as_ptr(), place);
+    }
+
+    #[test]
+    fn a_body_shorter_than_its_head_or_without_room_before_it_is_copied() {
+        for body in [body(b"x"), body(&[b'x'; 9000])] {
+            let head = vec![b'h'; 8000];
+            let expected = [&head[..], body.readable()].concat();
+            let mut output = Output::default();
+            output.appendable().extend_from_slice(&head);
+            output.put_behind(body);
+            assert_eq!(sent(&output), expected);
+        }
+    }
+
+    #[test]
+    fn what_follows_a_large_chunk_beside_stays_behind_it() {
+        let mut output = Output::default();
+        output.put_beside(BodyEncoding::Plain, body(b"beside"));
+        output.put_behind(body(b" behind"));
+        output.appendable().extend_from_slice(b" end");
+        assert_eq!(sent(&output), b"beside behind end");
     }
 }
