@@ -7,15 +7,17 @@ use std::time::Duration;
 use nuncio_config::typed::{Any, Refused};
 use nuncio_contract::data_source::DataSource;
 use nuncio_contract::stats::Scope;
+use nuncio_upstream::redis_cluster::ReadPolicy;
 
 use crate::commands::COMMANDS;
 use crate::faults::Faults;
-use crate::messages::{ConnPoolSettings, ReadPolicy, RedisProxyMessage};
+use crate::messages::{ConnPoolSettings, RedisProxyMessage};
 use crate::routes::Routes;
 use crate::stats::{CommandStats, LatencyMicros, LatencyMillis, ProxyStats, SplitterStats};
 use crate::targets::{CompileContext, Target, Targets};
 
 const DEFAULT_FLUSH_TIMEOUT: Duration = Duration::from_millis(3);
+const DEFAULT_MAX_STRANGERS: usize = 100;
 const MAX_PASSWORD_BYTES: usize = 1 << 20;
 
 /// How hosts are asked.
@@ -27,9 +29,11 @@ pub(crate) struct PoolSettings {
     pub(crate) flush_bytes: usize,
     pub(crate) flush_timeout: Duration,
     pub(crate) counts_commands: bool,
-    /// Whether hosts are told that they may be replicas.
-    pub(crate) reads_replicas: bool,
+    /// Which hosts of a Redis cluster are read; all are told that they may be replicas unless it is the primaries.
+    pub(crate) read_policy: ReadPolicy,
     pub(crate) connections_per_second: Option<u32>,
+    /// To how many hosts that are none of the cluster's a worker is connected at most.
+    pub(crate) max_strangers: usize,
 }
 
 /// The compiled config.
@@ -121,11 +125,16 @@ impl ConnPoolSettings {
             flush_bytes: usize::try_from(self.max_buffer_size_before_flush).unwrap_or(usize::MAX),
             flush_timeout: self.buffer_flush_timeout.unwrap_or(DEFAULT_FLUSH_TIMEOUT),
             counts_commands: self.enable_command_stats,
-            reads_replicas: self.read_policy != ReadPolicy::Primary,
+            read_policy: self.read_policy.compile(),
             connections_per_second: self
                 .connection_rate_limit
                 .as_ref()
                 .map(|limit| limit.connection_rate_limit_per_sec),
+            max_strangers: self
+                .max_upstream_unknown_connections
+                .map_or(DEFAULT_MAX_STRANGERS, |limit| {
+                    usize::try_from(limit).unwrap_or(usize::MAX)
+                }),
         }
     }
 }
@@ -146,8 +155,9 @@ pub(crate) fn of_passwords(username: &str, passwords: &[&str]) -> RedisProxyConf
             flush_bytes: 0,
             flush_timeout: DEFAULT_FLUSH_TIMEOUT,
             counts_commands: false,
-            reads_replicas: false,
+            read_policy: ReadPolicy::Primary,
             connections_per_second: None,
+            max_strangers: DEFAULT_MAX_STRANGERS,
         },
         in_micros: false,
         routes: Routes::default(),

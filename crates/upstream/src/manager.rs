@@ -19,6 +19,7 @@ use crate::forward_proxy::DnsCaches;
 use crate::on_demand::{Question, Questions};
 use crate::original_dst::OriginalDst;
 use crate::outlier_detection::OutlierSettings;
+use crate::redis_cluster::RedisCluster;
 use crate::transport_socket::TransportSocket;
 
 /// A cluster's number: its slot in the tables of the manager and the workers. A removed cluster's slot is
@@ -132,6 +133,9 @@ impl ClusterManager {
             }
             ProvidedSettings::Aggregate(names) => Provided::Aggregate(Arc::clone(names)),
             ProvidedSettings::Composite(names) => Provided::Composite(Arc::clone(names)),
+            ProvidedSettings::Redis(of) => {
+                Provided::Redis(Box::new(RedisCluster::new((**of).clone())))
+            }
         })
     }
 

@@ -1,6 +1,5 @@
 //! Connections to hosts: one a worker and host, whose commands are answered in their order.
 
-mod counts;
 mod link;
 mod pool;
 mod redirection;
@@ -14,6 +13,8 @@ use std::time::Instant;
 use nuncio_codec::resp::{Value, encode_command};
 use nuncio_contract::services::{LocalFuture, WorkerServices};
 use nuncio_net::tasks::spawn_seldom;
+use nuncio_upstream::redis_cluster::{ReadPolicy, Trouble};
+use nuncio_upstream::redis_counts::{CommandCounts, Named};
 use nuncio_upstream::{WorkerCluster, WorkerHost};
 use tokio::sync::oneshot;
 
@@ -21,7 +22,6 @@ pub(crate) use pool::Pool;
 
 use crate::commands::Words;
 use crate::config::SharedConfig;
-use counts::{CommandCounts, Named};
 
 /// What a host says to a command; none: it says nothing any more.
 pub(crate) type Answer = LocalFuture<Option<Value>>;
@@ -80,18 +80,11 @@ impl Client {
 
     /// What a host is told before all else.
     fn introduce(&self) {
-        let ignored = |words: &[&[u8]]| {
-            let words = words.iter().map(|word| word.to_vec()).collect();
-            self.push(&Rc::new(words), None);
-        };
         if let Some(credentials) = self.0.cluster.settings().redis.as_deref() {
-            match credentials.username.as_slice() {
-                [] => ignored(&[b"auth", &credentials.password]),
-                username => ignored(&[b"auth", username, &credentials.password]),
-            }
+            self.push(&Rc::new(credentials.words()), None);
         }
-        if self.0.config.settings.reads_replicas {
-            ignored(&[b"readonly"]);
+        if self.0.config.settings.read_policy != ReadPolicy::Primary {
+            self.push(&Rc::new(vec![b"readonly".to_vec()]), None);
         }
     }
 
@@ -162,6 +155,12 @@ impl Shared {
             let took = self.services.now() - request.begun;
             let named = request.counts.as_deref();
             self.counts.answered(named, took, value, is_unwanted);
+        }
+        if value.is_none()
+            && !is_unwanted
+            && let Some(redis) = self.cluster.redis()
+        {
+            redis.refresh.count(Trouble::Failure, self.services.now());
         }
         if let Some(answer) = request.answer {
             let _nobody_may_wait_for_it = answer.send(value);

@@ -54,6 +54,8 @@ pub enum ClusterType {
     Aggregate,
     /// `envoy.clusters.composite`: hosts are those of others, in turn for the tries of a request.
     Composite,
+    /// From its own hosts, which are of Redis.
+    Redis,
 }
 
 /// What a cluster counts if asked to.
@@ -167,6 +169,15 @@ pub struct RedisCredentials {
     pub username: Vec<u8>,
     /// May be empty.
     pub password: Vec<u8>,
+}
+
+impl RedisCredentials {
+    /// The command that tells them.
+    pub fn words(&self) -> Vec<Vec<u8>> {
+        let username = Some(&self.username).filter(|name| !name.is_empty());
+        let words = username.into_iter().chain([&self.password]).cloned();
+        [b"auth".to_vec()].into_iter().chain(words).collect()
+    }
 }
 
 /// Parsed settings of a cluster.
