@@ -80,7 +80,9 @@ impl Client {
 
     /// What a host is told before all else.
     fn introduce(&self) {
-        if let Some(credentials) = self.0.cluster.settings().redis.as_deref() {
+        let options = self.0.cluster.settings().redis.as_deref();
+        let address = self.0.host.host().address;
+        if let Some(credentials) = options.and_then(|of| of.of(address)) {
             self.push(&Rc::new(credentials.words()), None);
         }
         if self.0.config.settings.read_policy != ReadPolicy::Primary {

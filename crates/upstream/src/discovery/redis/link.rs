@@ -135,7 +135,8 @@ impl Link {
     /// It is told who asks, where that is configured; that counts as a command.
     fn introduce(&mut self) {
         let core = Rc::clone(&self.host.core);
-        if let Some(own) = core.settings().redis.as_deref() {
+        let options = core.settings().redis.as_deref();
+        if let Some(own) = options.and_then(|of| of.of(self.host.host().address)) {
             let mut out = Vec::new();
             self.command(&own.words(), &mut out);
             self.introduction = out;
