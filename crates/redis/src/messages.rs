@@ -46,6 +46,8 @@ enumeration! {
         REPLICA => Replica,
         PREFER_REPLICA => PreferReplica,
         ANY => Any,
+        LOCAL_ZONE_AFFINITY => LocalZone,
+        LOCAL_ZONE_AFFINITY_REPLICAS_AND_PRIMARY => LocalZoneWithPrimary,
     }
 }
 
@@ -57,6 +59,8 @@ impl ReadPolicyName {
             ReadPolicyName::Replica => ReadPolicy::Replica,
             ReadPolicyName::PreferReplica => ReadPolicy::PreferReplica,
             ReadPolicyName::Any => ReadPolicy::Any,
+            ReadPolicyName::LocalZone => ReadPolicy::LocalZone,
+            ReadPolicyName::LocalZoneWithPrimary => ReadPolicy::LocalZoneWithPrimary,
         }
     }
 }

@@ -1,4 +1,4 @@
-//! `envoy.clusters.redis`. Not there, and so refused: `enable_zone_discovery`.
+//! `envoy.clusters.redis`.
 
 use std::time::Duration;
 
@@ -16,6 +16,7 @@ message! {
         redirect_refresh_threshold: Option<u32>,
         failure_refresh_threshold: u32,
         host_degraded_refresh_threshold: u32,
+        enable_zone_discovery: bool,
     }
 }
 
@@ -38,5 +39,6 @@ pub(super) fn read(any: &Any, ctx: &mut Ctx) -> Result<Box<RedisClusterSettings>
             .unwrap_or(defaults.redirections),
         failures: message.failure_refresh_threshold,
         degraded_hosts: message.host_degraded_refresh_threshold,
+        asks_for_zones: message.enable_zone_discovery,
     }))
 }

@@ -6,12 +6,13 @@
 //!
 //! Defaults are Envoy's: asked every 5 s, answered within 3 s, asked again after 5 redirections, 5 s apart at least.
 //! Limits: a host that names a slot beyond the last one (16,383) has said nothing, where Envoy ends; an answer has
-//! 16 MiB at most. Not there: `enable_zone_discovery` and the read policies that go by zones.
+//! 16 MiB at most, a zone a name of 255 bytes.
 
 mod hash;
 mod refresh;
 pub(crate) mod slots;
 mod topology;
+pub(crate) mod zones;
 
 use std::collections::HashSet;
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
@@ -38,6 +39,8 @@ pub struct RedisClusterSettings {
     pub failures: u32,
     /// After how many hosts whose health gets worse (0, never).
     pub degraded_hosts: u32,
+    /// Whether hosts are asked for their zones (no), each time after the slots.
+    pub asks_for_zones: bool,
 }
 
 impl Default for RedisClusterSettings {
@@ -49,6 +52,7 @@ impl Default for RedisClusterSettings {
             redirections: 5,
             failures: 0,
             degraded_hosts: 0,
+            asks_for_zones: false,
         }
     }
 }

@@ -19,6 +19,10 @@ pub enum ReadPolicy {
     PreferReplica,
     /// Any of them.
     Any,
+    /// A replica of the proxy's own zone, or any replica, or the primary.
+    LocalZone,
+    /// The same with the primary, if it is of that zone, before replicas that are not.
+    LocalZoneWithPrimary,
 }
 
 /// What of a cluster is asked for.

@@ -36,7 +36,6 @@ impl WorkerCluster {
         let mut all = |addresses: &[SocketAddr]| -> Vec<_> {
             addresses.iter().filter_map(|at| state.at(*at)).collect()
         };
-        let is_healthy = |host: &Rc<WorkerHost>| host.host().health().health() == Health::Healthy;
         match policy {
             ReadPolicy::Primary => primary,
             ReadPolicy::PreferPrimary if primary.as_ref().is_some_and(is_healthy) => primary,
@@ -47,6 +46,12 @@ impl WorkerCluster {
                     true => any(&replicas, &self.random),
                     false => any_of_both(primary, replicas, &self.random),
                 }
+            }
+            ReadPolicy::LocalZone | ReadPolicy::LocalZoneWithPrimary => {
+                let zone = self.shared().own_zone();
+                let counts_primary = policy == ReadPolicy::LocalZoneWithPrimary;
+                let replicas = all(&shard.replicas);
+                near(&zone, primary, replicas, counts_primary, &self.random)
             }
             ReadPolicy::PreferPrimary | ReadPolicy::Any => {
                 any_of_both(primary, all(&shard.replicas), &self.random)
@@ -78,6 +83,31 @@ impl State {
             addresses.zip(0..).collect()
         });
         hosts.get(*by_address.get(&address)?).cloned()
+    }
+}
+
+fn is_healthy(host: &Rc<WorkerHost>) -> bool {
+    host.host().health().health() == Health::Healthy
+}
+
+/// Those of a zone before all others.
+fn near(
+    zone: &str,
+    primary: Option<Rc<WorkerHost>>,
+    mut replicas: Vec<Rc<WorkerHost>>,
+    counts_primary: bool,
+    random: &Random,
+) -> Option<Rc<WorkerHost>> {
+    let is_near = |host: &Rc<WorkerHost>| !zone.is_empty() && *host.host().locality.zone == *zone;
+    replicas.retain(is_healthy);
+    let of_zone = replicas.iter().filter(|host| is_near(host)).cloned();
+    let of_zone: Vec<_> = of_zone.collect();
+    let fits = |host: &Rc<WorkerHost>| counts_primary && is_near(host) && is_healthy(host);
+    match primary {
+        _ if !of_zone.is_empty() => any(&of_zone, random),
+        Some(primary) if fits(&primary) => Some(primary),
+        _ if !replicas.is_empty() => any(&replicas, random),
+        primary => primary,
     }
 }
 

@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 
 use nuncio_codec::resp::{Decoder, Limits, Value, encode_command};
 use nuncio_contract::buffer::Buffer;
+use tokio::task::JoinSet;
 
 use crate::cluster::Host;
 use crate::outlier_detection::Outcome;
@@ -26,6 +27,9 @@ const LIMITS: Limits = Limits {
 };
 /// The same in bytes.
 const MAX_ANSWER_BYTES: usize = 16 << 20;
+
+const SLOTS: &[&[u8]] = &[b"CLUSTER", b"SLOTS"];
+const INFO: &[&[u8]] = &[b"INFO"];
 
 /// All of them.
 #[derive(Default)]
@@ -60,23 +64,38 @@ enum Broken {
 }
 
 impl Links {
-    /// Asks a host; none if it does not answer, which is counted.
+    /// Asks a host for the slots; none if it does not answer, which is counted.
     pub(super) async fn ask(&mut self, host: Rc<WorkerHost>, timeout: Duration) -> Option<Value> {
         let address = host.host().address;
-        let mut link = match self.0.remove(&address) {
-            Some(link) => link,
-            None => Link::open(host).await?,
-        };
-        match link.ask(timeout).await {
-            Ok(value) => {
+        let known = self.0.remove(&address);
+        let (link, value) = Link::exchange_on(known, host, SLOTS, timeout).await?;
+        self.0.insert(address, link);
+        Some(value)
+    }
+
+    /// Asks all these hosts at once for what they say of themselves: the answers of those that do.
+    pub(super) async fn ask_all(
+        &mut self,
+        hosts: Vec<Rc<WorkerHost>>,
+        timeout: Duration,
+    ) -> HashMap<SocketAddr, Value> {
+        let mut asked = JoinSet::new();
+        for host in hosts {
+            let address = host.host().address;
+            let known = self.0.remove(&address);
+            asked.spawn_local(async move {
+                let exchanged = Link::exchange_on(known, host, INFO, timeout).await;
+                exchanged.map(|(link, value)| (address, link, value))
+            });
+        }
+        let mut answers = HashMap::new();
+        while let Some(answered) = asked.join_next().await {
+            if let Ok(Some((address, link, value))) = answered {
                 self.0.insert(address, link);
-                Some(value)
-            }
-            Err(broken) => {
-                link.close(&broken);
-                None
+                answers.insert(address, value);
             }
         }
+        answers
     }
 
     /// Ends those to hosts that are none of these.
@@ -108,6 +127,26 @@ impl Links {
 }
 
 impl Link {
+    /// Asks on a connection, which is opened if there is none yet; none if no answer comes.
+    async fn exchange_on(
+        known: Option<Link>,
+        host: Rc<WorkerHost>,
+        words: &[&[u8]],
+        timeout: Duration,
+    ) -> Option<(Self, Value)> {
+        let mut link = match known {
+            Some(link) => link,
+            None => Link::open(host).await?,
+        };
+        match link.ask(words, timeout).await {
+            Ok(value) => Some((link, value)),
+            Err(broken) => {
+                link.close(&broken);
+                None
+            }
+        }
+    }
+
     async fn open(host: Rc<WorkerHost>) -> Option<Self> {
         let connection = match host.open_own().await {
             Ok(connection) => connection,
@@ -124,7 +163,7 @@ impl Link {
             connection,
             decoder: Decoder::new(LIMITS),
             input: Buffer::new(),
-            counts: CommandCounts::new(&scope, Some(|name| name == "cluster")),
+            counts: CommandCounts::new(&scope, Some(|name| matches!(name, "cluster" | "info"))),
             introduction: Vec::new(),
             asked: VecDeque::new(),
         };
@@ -156,9 +195,10 @@ impl Link {
         });
     }
 
-    async fn ask(&mut self, timeout: Duration) -> Result<Value, Broken> {
+    async fn ask(&mut self, words: &[&[u8]], timeout: Duration) -> Result<Value, Broken> {
         let mut out = std::mem::take(&mut self.introduction);
-        self.command(&[b"CLUSTER".to_vec(), b"SLOTS".to_vec()], &mut out);
+        let words: Vec<_> = words.iter().map(|word| word.to_vec()).collect();
+        self.command(&words, &mut out);
         let exchanged = tokio::time::timeout(timeout, self.exchange(&out)).await;
         exchanged.unwrap_or(Err(Broken::Late))
     }

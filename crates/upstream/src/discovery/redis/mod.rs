@@ -24,11 +24,11 @@ use tokio::time::Instant;
 
 use super::Chance;
 use super::dns::{Resolution, Warm, await_check, keep_healthy, same_hosts};
-use crate::cluster::{ClusterShared, HealthFlags, Host, HostSet, Provided};
+use crate::cluster::{ClusterShared, HealthFlags, Host, HostSet, Locality, Provided};
 use crate::cluster_core::ClusterCore;
 use crate::config::{DnsSettings, EndpointSpec};
 use crate::redis_cluster::slots::{self, Node, SlotRange};
-use crate::redis_cluster::{RedisCluster, Shard, Topology, TopologyRange};
+use crate::redis_cluster::{RedisCluster, Shard, Topology, TopologyRange, zones};
 use crate::worker::WorkerHost;
 use link::Links;
 
@@ -58,6 +58,9 @@ struct Session {
 
 /// Where a name leads to, if it was looked up: none if to nowhere.
 type Names = HashMap<Box<str>, Option<IpAddr>>;
+
+/// The zones of hosts.
+type Zones = HashMap<SocketAddr, Box<str>>;
 
 impl RedisDiscovery {
     pub(super) fn new(
@@ -186,7 +189,11 @@ impl Session {
         let Some(ranges) = self.locate(ranges).await else {
             return;
         };
-        self.accept(redis, ranges);
+        let zones = match redis.settings.asks_for_zones {
+            true => self.zones(redis, &ranges, links).await,
+            false => Zones::new(),
+        };
+        self.accept(redis, ranges, &zones);
         links.keep(&self.hosts.borrow());
         self.warm.reach();
     }
@@ -202,23 +209,63 @@ impl Session {
             false => Arc::clone(hosts.get(chosen(hosts.len())?)?),
             true => {
                 let seeds = self.seeds.borrow();
-                Arc::new(self.new_host(*seeds.get(chosen(seeds.len())?)?))
+                Arc::new(self.new_host(*seeds.get(chosen(seeds.len())?)?, None))
             }
         };
-        Some(Rc::new(WorkerHost::new(Rc::clone(&self.core), host)))
+        Some(self.to_be_asked(host))
     }
 
-    fn new_host(&self, address: SocketAddr) -> Host {
+    fn to_be_asked(&self, host: Arc<Host>) -> Rc<WorkerHost> {
+        Rc::new(WorkerHost::new(Rc::clone(&self.core), host))
+    }
+
+    /// The zones of all hosts that tell them.
+    async fn zones(
+        &self,
+        redis: &RedisCluster,
+        ranges: &[TopologyRange],
+        links: &mut Links,
+    ) -> Zones {
+        let known = self.hosts.borrow().clone();
+        let hosts = addresses(ranges).into_iter().map(|address| {
+            let old = known.iter().find(|host| host.address == address);
+            let host = old.map_or_else(|| Arc::new(self.new_host(address, None)), Arc::clone);
+            self.to_be_asked(host)
+        });
+        let timeout = redis.settings.refresh_timeout;
+        let answers = links.ask_all(hosts.collect(), timeout).await;
+        let told = |(address, answer)| Some((address, zones::read(&answer)?));
+        answers.into_iter().filter_map(told).collect()
+    }
+
+    /// Where a host stands.
+    fn locality(&self, zone: Option<&str>) -> Arc<Locality> {
+        let own = self.model.as_ref().map(|model| Arc::clone(&model.locality));
+        let own = own.unwrap_or_default();
+        zone.map_or_else(
+            || Arc::clone(&own),
+            |zone| {
+                Arc::new(Locality {
+                    zone: zone.into(),
+                    ..Locality::clone(&own)
+                })
+            },
+        )
+    }
+
+    fn new_host(&self, address: SocketAddr, zone: Option<&str>) -> Host {
+        let locality = self.locality(zone);
         let model = self.model.clone();
         let model = model.map(|model| EndpointSpec {
             port: address.port(),
             others: Box::default(),
             hostname: "".into(),
             not_ip: None,
+            locality: Arc::clone(&locality),
             ..model
         });
         model.map_or_else(
-            || Host::new(address, "", 1, 0, Arc::default(), HealthFlags::HEALTHY),
+            || Host::new(address, "", 1, 0, locality, HealthFlags::HEALTHY),
             |model| model.host(address.ip()),
         )
     }
@@ -257,28 +304,25 @@ impl Session {
         Some(SocketAddr::new(ip?, node.port))
     }
 
-    /// Publishes the hosts that are named now, and who has which slots.
-    fn accept(&self, redis: &RedisCluster, ranges: Vec<TopologyRange>) {
+    /// Publishes the hosts that are named now, and who has which slots. As in Envoy a host of another zone is another one.
+    fn accept(&self, redis: &RedisCluster, ranges: Vec<TopologyRange>, zones: &Zones) {
         let known = self.hosts.borrow().clone();
-        let mut hosts: Vec<Arc<Host>> = Vec::new();
-        let mut named = HashSet::new();
-        let all = ranges.iter().flat_map(|range| {
-            [&range.shard.primary]
-                .into_iter()
-                .chain(&range.shard.replicas)
+        let hosts = addresses(&ranges).into_iter().map(|address| {
+            let zone = zones.get(&address).map(|zone| &**zone);
+            let locality = self.locality(zone);
+            let is_same = |old: &&Arc<Host>| old.address == address && old.locality == locality;
+            known.iter().find(is_same).cloned().unwrap_or_else(|| {
+                let host = self.new_host(address, zone);
+                await_check(&self.cluster, &host);
+                Arc::new(host)
+            })
         });
-        for address in all.filter(|address| named.insert(**address)) {
-            let old = known.iter().find(|host| host.address == *address);
-            hosts.push(match old {
-                Some(old) => Arc::clone(old),
-                None => {
-                    let host = self.new_host(*address);
-                    await_check(&self.cluster, &host);
-                    Arc::new(host)
-                }
-            });
-        }
-        keep_healthy(&self.cluster, true, &known, &mut hosts);
+        let mut hosts: Vec<Arc<Host>> = hosts.collect();
+        // One whose zone is another is not kept beside itself.
+        let named: HashSet<_> = hosts.iter().map(|host| host.address).collect();
+        let gone = known.iter().filter(|old| !named.contains(&old.address));
+        let gone: Vec<_> = gone.cloned().collect();
+        keep_healthy(&self.cluster, true, &gone, &mut hosts);
         let topology = Arc::new(Topology::new(ranges));
         if same_hosts(&known, &hosts) && *topology == *redis.topology() {
             self.stats.update_no_rebuild.inc();
@@ -291,4 +335,16 @@ impl Session {
         self.cluster.publish_hosts(Arc::new(set));
         self.cluster.count_weights();
     }
+}
+
+/// All that are named, in the order in which they are.
+fn addresses(ranges: &[TopologyRange]) -> Vec<SocketAddr> {
+    let mut known = HashSet::new();
+    let all = ranges.iter().flat_map(|range| {
+        let primary = [&range.shard.primary].into_iter();
+        primary.chain(&range.shard.replicas)
+    });
+    all.filter(|address| known.insert(**address))
+        .copied()
+        .collect()
 }
