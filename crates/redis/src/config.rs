@@ -7,6 +7,7 @@ use std::time::Duration;
 use nuncio_config::typed::{Any, Refused};
 use nuncio_contract::data_source::DataSource;
 use nuncio_contract::stats::Scope;
+use nuncio_upstream::forward_proxy::DnsCache;
 use nuncio_upstream::redis_cluster::ReadPolicy;
 
 use crate::commands::COMMANDS;
@@ -34,6 +35,8 @@ pub(crate) struct PoolSettings {
     pub(crate) connections_per_second: Option<u32>,
     /// To how many hosts that are none of the cluster's a worker is connected at most.
     pub(crate) max_strangers: usize,
+    /// Where names are looked up that redirections tell; none: they are not.
+    pub(crate) names: Option<Arc<DnsCache>>,
 }
 
 /// The compiled config.
@@ -64,6 +67,7 @@ impl RedisProxyConfig {
         let scope = context
             .stats
             .scope(&format!("redis.{}", message.stat_prefix));
+        let settings = message.settings.compile(context)?;
         let mut targets = Targets::new(context);
         let routes = Routes::compile(message.prefix_routes.as_ref(), &mut targets);
         let targets = targets.all();
@@ -80,7 +84,7 @@ impl RedisProxyConfig {
         let custom_commands: Vec<_> = custom.cloned().collect();
         Ok(RedisProxyConfig {
             command_scopes: register(&scope, &custom_commands, message.latency_in_micros),
-            settings: message.settings.compile(),
+            settings,
             in_micros: message.latency_in_micros,
             routes: routes?,
             targets,
@@ -117,8 +121,14 @@ fn register(scope: &Scope, custom: &[String], in_micros: bool) -> HashMap<Box<st
 }
 
 impl ConnPoolSettings {
-    fn compile(&self) -> PoolSettings {
-        PoolSettings {
+    fn compile(&self, context: &mut CompileContext<'_>) -> Result<PoolSettings, Refused> {
+        let names = self.dns_cache_config.as_ref();
+        let names = names
+            .map(|config| config.compile(context.ctx))
+            .transpose()?;
+        let names = names.filter(|_| self.enable_redirection);
+        Ok(PoolSettings {
+            names: names.map(|settings| (context.cache_of_names)(&settings)),
             op_timeout: self.op_timeout,
             tags_keys: self.enable_hashtagging,
             follows_redirections: self.enable_redirection,
@@ -135,7 +145,7 @@ impl ConnPoolSettings {
                 .map_or(DEFAULT_MAX_STRANGERS, |limit| {
                     usize::try_from(limit).unwrap_or(usize::MAX)
                 }),
-        }
+        })
     }
 }
 
@@ -158,6 +168,7 @@ pub(crate) fn of_passwords(username: &str, passwords: &[&str]) -> RedisProxyConf
             read_policy: ReadPolicy::Primary,
             connections_per_second: None,
             max_strangers: DEFAULT_MAX_STRANGERS,
+            names: None,
         },
         in_micros: false,
         routes: Routes::default(),

@@ -12,7 +12,7 @@
 //!
 //! Different from Envoy: a command follows 16 redirections at most; `SCAN` goes to clusters of one host only and `INFO`
 //! is not added up over several; a host that was removed keeps its connection until another is opened. Refused as not
-//! supported yet: version 3 of the protocol, `external_auth_provider`, `dns_cache_config`.
+//! supported yet: version 3 of the protocol, `external_auth_provider`.
 #![forbid(unsafe_code)]
 
 mod around;

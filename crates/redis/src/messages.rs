@@ -5,6 +5,7 @@ use std::time::Duration;
 use nuncio_config::typed::Spanned;
 use nuncio_config::{enumeration, message};
 use nuncio_contract::data_source::DataSource;
+use nuncio_contract::forward_proxy::DnsCacheConfig;
 use nuncio_contract::matching::RuntimeFractionalPercent;
 use nuncio_upstream::redis_cluster::ReadPolicy;
 
@@ -33,6 +34,7 @@ message! {
         pub(crate) buffer_flush_timeout: Option<Duration>,
         pub(crate) enable_command_stats: bool,
         pub(crate) read_policy: ReadPolicyName,
+        pub(crate) dns_cache_config: Option<DnsCacheConfig>,
         pub(crate) max_upstream_unknown_connections: Option<u32>,
         pub(crate) connection_rate_limit: Option<ConnectionRateLimit>,
     }

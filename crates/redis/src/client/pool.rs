@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use nuncio_contract::token_bucket::TokenBucket;
 use nuncio_tcp::Worker;
+use nuncio_upstream::forward_proxy::DnsCache;
 use nuncio_upstream::redis_cluster::{ReadPolicy, ShardPlace, Trouble, slot_of_key, tag_of_key};
 use nuncio_upstream::redis_counts::CommandCounts;
 use nuncio_upstream::{PickContext, WorkerCluster, WorkerHost, hash_of_key};
@@ -189,6 +190,11 @@ impl Pool {
         let done = act(&client);
         strangers.insert(address, client);
         Some(done)
+    }
+
+    /// Where names are looked up that redirections tell.
+    pub(super) fn names(&self) -> Option<Arc<DnsCache>> {
+        self.config.settings.names.clone()
     }
 
     /// A host says that another one has the key.

@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::rc::Rc;
 
 use nuncio_codec::resp::Value;
+use nuncio_upstream::forward_proxy::NamesOf;
 use nuncio_upstream::redis_cluster::Trouble;
 
 use super::{Answer, Pool};
@@ -39,10 +40,9 @@ impl Pool {
                 let Some(to) = redirection(&text) else {
                     return Some(Value::Error(text));
                 };
-                let sent = match to.address() {
-                    Some(address) => pool.send_to_address(address, to.is_once, &words),
-                    None => None,
-                };
+                let sent = pool.address_of(&to).await;
+                let sent =
+                    sent.and_then(|address| pool.send_to_address(address, to.is_once, &words));
                 pool.count_redirection(sent.is_some());
                 match sent {
                     Some(next) => answer = next,
@@ -51,6 +51,18 @@ impl Pool {
             }
             answer.await
         })
+    }
+}
+
+impl Pool {
+    async fn address_of(&self, to: &Redirection) -> Option<SocketAddr> {
+        if let Some(address) = to.address() {
+            return Some(address);
+        }
+        let names = self.names()?;
+        let authority = format!("{}:{}", to.name, to.port);
+        let names = NamesOf::new(names, to.port);
+        names.address(authority.as_bytes()).await
     }
 }
 
