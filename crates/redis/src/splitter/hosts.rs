@@ -2,7 +2,7 @@
 
 use nuncio_codec::resp::Value;
 
-use super::{Begun, FAILURE, NO_HOST, Outcome, plain, words_of};
+use super::{Begun, NO_HOST, Outcome, fragments, plain, words_of};
 use crate::around::Around;
 use crate::commands::{Words, word};
 
@@ -55,14 +55,25 @@ pub(super) fn all(words: &Words, around: &Around<'_>) -> Begun {
     }
     let answers = pool.send_to_all(words);
     Begun::Asked(Box::pin(async move {
-        let mut values = Vec::with_capacity(answers.len());
-        for answer in answers {
-            values.push(match answer {
-                Some(answer) => answer.await.unwrap_or_else(|| Value::error(FAILURE)),
-                None => Value::error(NO_HOST),
-            });
+        joined(join, fragments::all(answers).await)
+    }))
+}
+
+/// `SCAN`: all shards get the same cursor. As in Envoy their answers stand one behind the other, with their cursors, but
+/// in the order of the shards.
+pub(super) fn scan(words: &Words, around: &Around<'_>) -> Begun {
+    let pool = around.pool_of_none(words);
+    let Some(pool) = pool.filter(|pool| pool.shard_count() > 0) else {
+        return Begun::error(NO_HOST);
+    };
+    let answers = pool.send_to_all(words);
+    Begun::Asked(Box::pin(async move {
+        let values = fragments::all(answers).await;
+        let is_none = |value: &&Value| !matches!(value, Value::Array(_));
+        match values.iter().filter(is_none).count() {
+            0 => joined(Join::Merge, values),
+            errors => fragments::finished_with(errors),
         }
-        joined(join, values)
     }))
 }
 

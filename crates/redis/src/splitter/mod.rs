@@ -73,7 +73,7 @@ pub(crate) fn begin(kind: Kind, words: &Words, around: &Around<'_>) -> Begun {
         Kind::Mset => fragments::mset(words, around),
         Kind::AllHosts => hosts::all(words, around),
         Kind::RandomHost => hosts::one(words, around),
-        Kind::Scan => hosts::only(words, around),
+        Kind::Scan => hosts::scan(words, around),
         Kind::InfoShard => hosts::shard(words, around),
         Kind::Hello | Kind::Transaction => Begun::error(NO_HOST),
     }
