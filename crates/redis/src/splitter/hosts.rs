@@ -77,7 +77,7 @@ pub(super) fn scan(words: &Words, around: &Around<'_>) -> Begun {
     }))
 }
 
-const UNSUPPORTED: &str = "unsupported command";
+const UNSUPPORTED: &str = "ERR unsupported cluster scope command or invalid arguments";
 
 /// One answer of several.
 pub(super) fn joined(join: Join, values: Vec<Value>) -> Outcome {
