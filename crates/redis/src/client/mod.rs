@@ -48,6 +48,8 @@ struct Shared {
     is_closed: Cell<bool>,
     /// Whether nobody has more commands for it.
     is_left: Cell<bool>,
+    /// Whether it ends once all commands are answered.
+    is_leaving: Cell<bool>,
 }
 
 /// A connection to a host, for who has commands. It ends when this is dropped.
@@ -71,6 +73,7 @@ impl Client {
             waker: Cell::default(),
             is_closed: Cell::new(false),
             is_left: Cell::new(false),
+            is_leaving: Cell::new(false),
         });
         let client = Client(shared);
         client.introduce();
@@ -125,6 +128,12 @@ impl Client {
             begun: shared.services.now(),
             counts,
         });
+        self.wake();
+    }
+
+    /// Has it end once what was sent is answered.
+    fn let_go(&self) {
+        self.0.is_leaving.set(true);
         self.wake();
     }
 

@@ -28,6 +28,8 @@ pub(crate) struct Pool {
     clients: RefCell<HashMap<usize, Client>>,
     /// Those to hosts that are none of the cluster's, which others have named.
     strangers: RefCell<HashMap<SocketAddr, Client>>,
+    /// Those that get no commands any more, and end with the last answer.
+    leaving: RefCell<Vec<Client>>,
     /// The cluster's hosts when the clients of those that had gone were last looked for.
     generation: Cell<u64>,
     stats: Arc<ClusterStats>,
@@ -45,6 +47,7 @@ impl Pool {
             target,
             clients: RefCell::default(),
             strangers: RefCell::default(),
+            leaving: RefCell::default(),
             generation: Cell::default(),
             stats: scope.worker_group(),
             counts: Rc::new(CommandCounts::new(
@@ -242,13 +245,20 @@ impl Pool {
         )
     }
 
-    /// Closes connections to hosts that have become the cluster's.
+    /// Closes connections to hosts that have become the cluster's. As in Envoy what was sent is answered before.
     #[cold]
     fn forget_known(&self, cluster: &WorkerCluster) {
         let members = cluster.members();
-        let is_member = |at: &SocketAddr| members.iter().any(|it| it.host().address == *at);
+        let members: HashSet<_> = members.iter().map(|host| host.host().address).collect();
         let mut strangers = self.strangers.borrow_mut();
-        strangers.retain(|address, client| !is_member(address) && !client.is_closed());
+        let known = strangers.extract_if(|address, _| members.contains(address));
+        self.let_go(known.map(|(_, client)| client));
+    }
+
+    fn let_go(&self, clients: impl Iterator<Item = Client>) {
+        let mut leaving = self.leaving.borrow_mut();
+        leaving.retain(|client| !client.is_closed());
+        leaving.extend(clients.inspect(Client::let_go));
     }
 
     fn with_client<T>(
