@@ -21,7 +21,7 @@ use crate::worker::WorkerHost;
 
 /// What a host may answer.
 const LIMITS: Limits = Limits {
-    max_value_bytes: 1 << 16,
+    max_value_bytes: MAX_ANSWER_BYTES,
     max_elements: 1 << 16,
     allows_lines: false,
 };
@@ -293,5 +293,19 @@ impl Link {
         };
         self.asked.iter().for_each(|_| self.ended());
         self.connection.close(by, !self.asked.is_empty());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn answers_about_many_slots_are_read() {
+        let range = "*3\r\n:1\r\n:2\r\n*3\r\n$9\r\n127.0.0.1\r\n:6379\r\n$2\r\nid\r\n";
+        let mut decoder = Decoder::new(LIMITS);
+        decoder.push(format!("*5000\r\n{}", range.repeat(5000)).as_bytes());
+        let value = decoder.next_value();
+        assert!(matches!(value, Ok(Some(Value::Array(ranges))) if ranges.len() == 5000));
     }
 }
