@@ -129,6 +129,8 @@ impl Session {
                 self.seeded.notify_one();
                 return;
             }
+            // As in Envoy nobody waits for a cluster whose name has no address.
+            self.warm.reach();
             tokio::time::sleep(redis.settings.refresh_rate).await;
         }
     }
