@@ -53,6 +53,8 @@ struct Session {
     seeds: RefCell<Vec<SocketAddr>>,
     seeded: Notify,
     hosts: RefCell<Vec<Arc<Host>>>,
+    /// Those of them that were asked, by identity.
+    asked: RefCell<HashMap<usize, Rc<WorkerHost>>>,
     warm: Rc<Warm>,
 }
 
@@ -96,6 +98,7 @@ impl RedisDiscovery {
             seeds: RefCell::default(),
             seeded: Notify::new(),
             hosts: RefCell::default(),
+            asked: RefCell::default(),
             warm,
         });
         let mut tasks = JoinSet::new();
@@ -211,13 +214,23 @@ impl Session {
             false => Arc::clone(hosts.get(chosen(hosts.len())?)?),
             true => {
                 let seeds = self.seeds.borrow();
-                Arc::new(self.new_host(*seeds.get(chosen(seeds.len())?)?, None))
+                return Some(self.stranger(*seeds.get(chosen(seeds.len())?)?));
             }
         };
         Some(self.to_be_asked(host))
     }
 
+    /// Whom to ask about a host of the cluster: always the same, as each has counters that the host keeps.
     fn to_be_asked(&self, host: Arc<Host>) -> Rc<WorkerHost> {
+        let mut asked = self.asked.borrow_mut();
+        let known = asked.entry(host.identity());
+        let new = || Rc::new(WorkerHost::new(Rc::clone(&self.core), host));
+        Rc::clone(known.or_insert_with(new))
+    }
+
+    /// The same at an address that is none of the cluster's yet.
+    fn stranger(&self, address: SocketAddr) -> Rc<WorkerHost> {
+        let host = Arc::new(self.new_host(address, None));
         Rc::new(WorkerHost::new(Rc::clone(&self.core), host))
     }
 
@@ -231,8 +244,8 @@ impl Session {
         let known = self.hosts.borrow().clone();
         let hosts = addresses(ranges).into_iter().map(|address| {
             let old = known.iter().find(|host| host.address == address);
-            let host = old.map_or_else(|| Arc::new(self.new_host(address, None)), Arc::clone);
-            self.to_be_asked(host)
+            let known = old.map(|host| self.to_be_asked(Arc::clone(host)));
+            known.unwrap_or_else(|| self.stranger(address))
         });
         let timeout = redis.settings.refresh_timeout;
         let answers = links.ask_all(hosts.collect(), timeout).await;
@@ -331,6 +344,10 @@ impl Session {
             return;
         }
         self.hosts.borrow_mut().clone_from(&hosts);
+        let kept: HashSet<_> = hosts.iter().map(|host| host.identity()).collect();
+        let mut asked = self.asked.borrow_mut();
+        asked.retain(|identity, _| kept.contains(identity));
+        drop(asked);
         redis.set_topology(topology);
         let set = HostSet::new(hosts).with_options(self.cluster.settings.level_options);
         let _those_that_come_are_no_worse = redis.replace_bad(&set);
