@@ -23,6 +23,7 @@ use tokio::task::JoinSet;
 use tokio::time::Instant;
 
 use super::Chance;
+use super::assignment::begin_again;
 use super::dns::{Resolution, Warm, await_check, keep_healthy, same_hosts};
 use crate::cluster::{ClusterShared, HealthFlags, Host, HostSet, Locality, Provided};
 use crate::cluster_core::ClusterCore;
@@ -328,8 +329,14 @@ impl Session {
             let is_same = |old: &&Arc<Host>| old.address == address && old.locality == locality;
             known.iter().find(is_same).cloned().unwrap_or_else(|| {
                 let host = self.new_host(address, zone);
-                await_check(&self.cluster, &host);
-                Arc::new(host)
+                let old = known.iter().find(|old| old.address == address);
+                Arc::new(match old {
+                    Some(old) => begin_again(old, host, &self.cluster),
+                    None => {
+                        await_check(&self.cluster, &host);
+                        host
+                    }
+                })
             })
         });
         let mut hosts: Vec<Arc<Host>> = hosts.collect();
