@@ -43,6 +43,15 @@ pub(crate) struct Shard {
     pub(crate) replicas: Vec<SocketAddr>,
 }
 
+impl Shard {
+    /// Its replicas by their addresses as texts, as in Envoy: whatever order they are told in, they are the same.
+    fn in_order(mut self) -> Self {
+        self.replicas.sort_by_cached_key(SocketAddr::to_string);
+        self.replicas.dedup();
+        self
+    }
+}
+
 /// Who has which slots.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(crate) struct Topology {
@@ -62,13 +71,13 @@ pub(crate) struct Range {
 impl Topology {
     /// What ranges come to: those of one primary are one shard, with the replicas of its first.
     pub(crate) fn new(mut ranges: Vec<Range>) -> Self {
-        ranges.sort_by_key(|range| range.first);
+        ranges.sort_by_key(|range| (range.first, range.last));
         let mut slots = vec![0_u16; usize::from(SLOT_COUNT)];
         let mut shards = Vec::new();
         let mut known = HashMap::new();
         for range in ranges {
             let number = *known.entry(range.shard.primary).or_insert_with(|| {
-                shards.push(range.shard);
+                shards.push(range.shard.in_order());
                 u16::try_from(shards.len() - 1).unwrap_or(u16::MAX)
             });
             let own = slots.get_mut(usize::from(range.first)..=usize::from(range.last));
@@ -109,6 +118,13 @@ mod tests {
                 replicas: replicas.iter().map(address).collect(),
             },
         }
+    }
+
+    #[test]
+    fn replicas_are_the_same_in_whatever_order() {
+        let topology = |replicas| Topology::new(vec![range(0, 99, 1, replicas)]);
+        assert_eq!(topology(&[30, 4, 5, 4]), topology(&[5, 4, 30]));
+        assert_ne!(topology(&[30, 4]), topology(&[30, 5]));
     }
 
     #[test]
