@@ -7,6 +7,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use nuncio_contract::token_bucket::TokenBucket;
+use nuncio_net::tasks::spawn_seldom;
 use nuncio_tcp::Worker;
 use nuncio_upstream::forward_proxy::DnsCache;
 use nuncio_upstream::redis_cluster::{ReadPolicy, ShardPlace, Trouble, slot_of_key, tag_of_key};
@@ -102,14 +103,14 @@ impl Pool {
         }
     }
 
-    /// The same, if nobody waits for the answer.
-    pub(crate) fn send_blindly(&self, key: &[u8], words: &Words) {
-        let Some((cluster, host)) = self.host_of(key, reads_only(words)) else {
-            return;
-        };
-        let _none_may_be_opened = self.with_client(&cluster, host, |client| {
-            client.send_blindly(words);
-        });
+    /// The same, if nobody wants the answer. As in Envoy it goes on all the same where the host says that another has the
+    /// key.
+    pub(crate) fn send_blindly(self: &Rc<Self>, key: &[u8], words: &Words) {
+        if let Some(answer) = self.send(key, words) {
+            drop(spawn_seldom(async move {
+                let _nobody_wants_it = answer.await;
+            }));
+        }
     }
 
     fn read_policy(&self, reads: bool) -> ReadPolicy {
