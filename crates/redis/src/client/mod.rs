@@ -167,8 +167,10 @@ impl Shared {
             let named = request.counts.as_deref();
             self.counts.answered(named, took, value, is_unwanted);
         }
+        // As in Envoy: what nobody waits for is no failure.
+        let is_awaited = request.answer.is_some() && !is_unwanted;
         if value.is_none()
-            && !is_unwanted
+            && is_awaited
             && let Some(redis) = self.cluster.redis()
         {
             redis.refresh.count(Trouble::Failure, self.services.now());
