@@ -81,7 +81,7 @@ fn begin(host: Host, cluster: &ClusterShared) -> Host {
 }
 
 /// Another host in the place of one that may be known to pass: it waits for no check of its own.
-fn begin_again(old: &Host, new: Host, cluster: &ClusterShared) -> Host {
+pub(super) fn begin_again(old: &Host, new: Host, cluster: &ClusterShared) -> Host {
     let is_checked_alike = old.is_checked()
         && new.is_checked()
         && old.check_address() == new.check_address()
