@@ -91,7 +91,10 @@ pub(super) fn returned(body: &[u8]) -> Option<Returned> {
         Some(Value::Object(headers)) => {
             let pairs = headers.iter();
             let pairs = pairs.map(|(name, value)| Some((name.clone(), text_of(value)?)));
-            pairs.collect::<Option<_>>()?
+            let mut pairs = pairs.collect::<Option<Vec<_>>>()?;
+            // They come out in one order, whichever the map keeps: in Envoy they are in a map without any.
+            pairs.sort();
+            pairs
         }
         Some(_) => return None,
     };
