@@ -64,10 +64,8 @@ impl DnsDiscovery {
 
     /// Begins to resolve, on a local task of the calling thread, the main one.
     pub fn begin(self, resolvers: &Resolvers, chance: Chance) -> Resolution {
-        let warm = Rc::default();
         let resolver = resolvers.find(&self.dns.resolver);
-        let task = spawn_seldom(self.run(resolver, chance, Rc::clone(&warm)));
-        Resolution { task, warm }
+        Resolution::spawn(|warm| self.run(resolver, chance, warm))
     }
 
     async fn run(self, resolver: Rc<Resolver>, chance: Chance, warm: Rc<Warm>) {
@@ -93,8 +91,13 @@ impl DnsDiscovery {
 }
 
 impl Resolution {
-    /// What goes on in a task of another kind.
-    pub(super) fn of(task: JoinHandle<()>, warm: Rc<Warm>) -> Self {
+    /// Begins it, on a local task of the calling thread.
+    pub(super) fn spawn<F>(run: impl FnOnce(Rc<Warm>) -> F) -> Self
+    where
+        F: Future<Output = ()> + 'static,
+    {
+        let warm = Rc::default();
+        let task = spawn_seldom(run(Rc::clone(&warm)));
         Self { task, warm }
     }
 

@@ -17,7 +17,6 @@ use std::sync::Arc;
 use nuncio_contract::clock::SystemClock;
 use nuncio_contract::stats::groups::ClusterUpdateStats;
 use nuncio_net::dns::{Resolver, Resolvers};
-use nuncio_net::tasks::spawn_seldom;
 use tokio::sync::Notify;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
@@ -80,10 +79,8 @@ impl RedisDiscovery {
 
     /// Begins, on a local task of the calling thread, the main one.
     pub fn begin(self, resolvers: &Resolvers, chance: Chance) -> Resolution {
-        let warm = Rc::<Warm>::default();
         let resolver = resolvers.find(&self.dns.resolver);
-        let task = spawn_seldom(self.run(resolver, chance, Rc::clone(&warm)));
-        Resolution::of(task, warm)
+        Resolution::spawn(|warm| self.run(resolver, chance, warm))
     }
 
     async fn run(self, resolver: Rc<Resolver>, chance: Chance, warm: Rc<Warm>) {
