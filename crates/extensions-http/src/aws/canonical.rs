@@ -14,6 +14,7 @@ const AMAZON: &[u8] = b"x-amz-";
 const DIGITS: &[u8; 16] = b"0123456789ABCDEF";
 
 /// Which headers are signed.
+#[derive(Default)]
 pub(crate) struct Choice {
     /// None: all that are not left out.
     pub(crate) included: Box<[CompiledStringMatcher]>,

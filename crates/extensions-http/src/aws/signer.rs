@@ -9,6 +9,7 @@ use nuncio_contract::formatter::timestamp;
 use nuncio_contract::headers::{HeaderMap, HeaderName, Known};
 
 use super::canonical::{self, Choice};
+use super::chain::Chain;
 use super::credentials::Credentials;
 
 const ALGORITHM: &str = "AWS4-HMAC-SHA256";
@@ -18,7 +19,7 @@ const UNSIGNED: &str = "UNSIGNED-PAYLOAD";
 pub(crate) struct Signer {
     pub(crate) service: Box<str>,
     pub(crate) region: Box<str>,
-    pub(crate) credentials: Credentials,
+    pub(crate) credentials: Chain,
     pub(crate) choice: Choice,
     /// Signs in the query; for how many seconds the signature counts.
     pub(crate) in_query: Option<u64>,
@@ -53,7 +54,7 @@ pub(crate) enum Payload<'a> {
 }
 
 impl Signer {
-    /// Signs a request at this time.
+    /// Signs a request at this time; without credentials it says no more than what its body is.
     pub(crate) fn sign(&self, request: &mut HeaderMap, payload: &Payload<'_>, now: SystemTime) {
         let hash = match payload {
             Payload::Unsigned => UNSIGNED.to_owned(),
@@ -68,6 +69,9 @@ impl Signer {
         if self.in_query.is_none() || !matches!(payload, Payload::Body(..)) {
             request.replace(&self.names.content, hash.as_bytes());
         }
+        let Some(credentials) = self.credentials.current() else {
+            return;
+        };
         let digits: String = timestamp(now)
             .chars()
             .filter(char::is_ascii_digit)
@@ -77,21 +81,30 @@ impl Signer {
         let date = format!("{day}T{time}Z");
         let scope = format!("{day}/{}/{}/aws4_request", self.region, self.service);
         match self.in_query {
-            None => self.sign_headers(request, &hash, (&date, day, &scope)),
-            Some(seconds) => self.sign_query(request, &hash, (&date, day, &scope), seconds),
+            None => self.sign_headers(request, &credentials, &hash, (&date, day, &scope)),
+            Some(seconds) => {
+                let moment = (&*date, day, &*scope);
+                self.sign_query(request, &credentials, &hash, moment, seconds);
+            }
         }
     }
 
-    fn sign_headers(&self, request: &mut HeaderMap, hash: &str, (date, day, scope): Moment<'_>) {
+    fn sign_headers(
+        &self,
+        request: &mut HeaderMap,
+        credentials: &Credentials,
+        hash: &str,
+        (date, day, scope): Moment<'_>,
+    ) {
         request.remove(Known::Authorization);
         request.remove(&self.names.token);
-        if let Some(token) = &self.credentials.session_token {
+        if let Some(token) = &credentials.session_token {
             request.replace(&self.names.token, token.as_bytes());
         }
         request.replace(&self.names.date, date.as_bytes());
         let headers = canonical::headers(request, &self.choice);
-        let signature = self.signature(request, &headers, hash, (date, day, scope));
-        let id = &self.credentials.access_key_id;
+        let signature = self.signature(request, credentials, &headers, hash, (date, day, scope));
+        let id = &credentials.access_key_id;
         let names = canonical::names(&headers);
         let names = String::from_utf8_lossy(&names);
         let value = format!(
@@ -103,6 +116,7 @@ impl Signer {
     fn sign_query(
         &self,
         request: &mut HeaderMap,
+        credentials: &Credentials,
         hash: &str,
         (date, day, scope): Moment<'_>,
         seconds: u64,
@@ -110,9 +124,9 @@ impl Signer {
         let headers = canonical::headers(request, &self.choice);
         let path = request.get(Known::Path).unwrap_or_default();
         let (path, mut parameters) = parameters(path);
-        let id = &self.credentials.access_key_id;
+        let id = &credentials.access_key_id;
         let credential = canonical::component(format!("{id}/{scope}").as_bytes());
-        let token = self.credentials.session_token.as_ref();
+        let token = credentials.session_token.as_ref();
         let token = token.map(|token| canonical::encoded(token.as_bytes(), b""));
         for (name, value) in [
             ("X-Amz-Algorithm", Some(ALGORITHM.as_bytes().to_vec())),
@@ -129,7 +143,7 @@ impl Signer {
             values.for_each(|value| add(&mut parameters, name, value));
         }
         request.set(Known::Path, &target(&path, &parameters));
-        let signature = self.signature(request, &headers, hash, (date, day, scope));
+        let signature = self.signature(request, credentials, &headers, hash, (date, day, scope));
         add(&mut parameters, "X-Amz-Signature", signature.into_bytes());
         request.set(Known::Path, &target(&path, &parameters));
     }
@@ -137,6 +151,7 @@ impl Signer {
     fn signature(
         &self,
         request: &HeaderMap,
+        credentials: &Credentials,
         headers: &BTreeMap<Vec<u8>, Vec<u8>>,
         hash: &str,
         (date, day, scope): Moment<'_>,
@@ -144,7 +159,7 @@ impl Signer {
         let canonical = canonical::request(request, headers, hash, self.keeps_path());
         let canonical = hex(digest(&SHA256, &canonical).as_ref());
         let text = format!("{ALGORITHM}\n{date}\n{scope}\n{canonical}");
-        let first = format!("AWS4{}", self.credentials.secret_access_key);
+        let first = format!("AWS4{}", credentials.secret_access_key);
         let parts = [day, &self.region, &self.service, "aws4_request", &text];
         let mut key = first.into_bytes();
         for part in parts {

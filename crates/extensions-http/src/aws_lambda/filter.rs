@@ -97,6 +97,9 @@ impl HttpFilter for LambdaFilter {
         let level = context.route.most_specific::<Level>();
         let settings = level.map_or(&self.worker.settings, |Level(own)| own);
         let settings = Arc::clone(settings);
+        if let Some(settled) = settings.signer.credentials.pending() {
+            return HeadersStatus::Again(settled);
+        }
         let call = self.call.insert(Box::new(Call {
             settings,
             request: Vec::new(),

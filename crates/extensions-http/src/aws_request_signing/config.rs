@@ -105,7 +105,7 @@ impl Settings {
     ) -> Result<Self, Refused> {
         let SigningAlgorithm::SigV4 = message.signing_algorithm;
         let region = region(&message.region, ctx)?;
-        let credentials = credentials::find(message.credential_provider.as_ref(), ctx)?;
+        let credentials = credentials::find(message.credential_provider.as_ref(), &region, ctx)?;
         let in_query = message.query_string.as_ref();
         let in_query = in_query.map(|it| it.expiration_time.unwrap_or(EXPIRATION).as_secs());
         Ok(Settings {
