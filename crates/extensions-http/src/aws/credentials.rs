@@ -4,7 +4,7 @@
 //! metadata, an instance's; what is configured changes it, or with `custom_credential_provider_chain` is all of it.
 //! What is behind credentials that are at hand is not asked.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, SystemTime};
 
 use nuncio_config::message;
@@ -12,6 +12,7 @@ use nuncio_config::typed::{Background, Ctx, ManagedCluster, Refused, Spanned};
 use nuncio_contract::clock::{Clock, SystemClock};
 use nuncio_contract::data_source::DataSource;
 
+use super::asymmetric::Key;
 use super::canonical::Choice;
 use super::chain::{Chain, Link};
 use super::endpoints;
@@ -106,6 +107,8 @@ pub(crate) struct Credentials {
     pub(crate) access_key_id: Box<str>,
     pub(crate) secret_access_key: Box<str>,
     pub(crate) session_token: Option<Box<str>>,
+    /// That of signatures of version 4A, once one was made.
+    asymmetric: OnceLock<Option<Key>>,
 }
 
 impl Credentials {
@@ -116,7 +119,14 @@ impl Credentials {
             access_key_id: id.into(),
             secret_access_key: secret.into(),
             session_token: token.map(Into::into),
+            asymmetric: OnceLock::new(),
         })
+    }
+
+    /// The key of signatures of version 4A.
+    pub(crate) fn asymmetric(&self) -> Option<&Key> {
+        let derive = || Key::derive(&self.access_key_id, &self.secret_access_key);
+        self.asymmetric.get_or_init(derive).as_ref()
     }
 
     fn of_environment() -> Option<Self> {
@@ -317,6 +327,7 @@ fn of_role(message: &AssumeRole, regions: &str, ctx: &mut Ctx) -> Result<Link, R
         credentials: source.chain(regions, ctx)?,
         choice: Choice::default(),
         in_query: None,
+        is_asymmetric: false,
         names: Names::default(),
     };
     let (cluster, host) = endpoints::of_token_service(regions);

@@ -1,5 +1,6 @@
-//! What filters for Amazon's services share: who signs, and signatures of version 4.
+//! What filters for Amazon's services share: who signs, and signatures of versions 4 and 4A.
 
+pub(crate) mod asymmetric;
 pub(crate) mod canonical;
 pub(crate) mod chain;
 pub(crate) mod credentials;

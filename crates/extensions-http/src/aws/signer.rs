@@ -1,4 +1,4 @@
-//! Signature Version 4.
+//! Signature Version 4, and 4A: the same but for its key, and that regions stand in a header of their own.
 
 use std::collections::BTreeMap;
 use std::time::SystemTime;
@@ -8,6 +8,7 @@ use aws_lc_rs::hmac;
 use nuncio_contract::formatter::timestamp;
 use nuncio_contract::headers::{HeaderMap, HeaderName, Known};
 
+use super::asymmetric;
 use super::canonical::{self, Choice};
 use super::chain::Chain;
 use super::credentials::Credentials;
@@ -23,6 +24,8 @@ pub(crate) struct Signer {
     pub(crate) choice: Choice,
     /// Signs in the query; for how many seconds the signature counts.
     pub(crate) in_query: Option<u64>,
+    /// Signs by version 4A; the region may be several.
+    pub(crate) is_asymmetric: bool,
     pub(crate) names: Names,
 }
 
@@ -31,6 +34,7 @@ pub(crate) struct Names {
     pub(crate) content: HeaderName,
     pub(crate) date: HeaderName,
     pub(crate) token: HeaderName,
+    pub(crate) regions: HeaderName,
 }
 
 impl Default for Names {
@@ -40,6 +44,7 @@ impl Default for Names {
             content: name("x-amz-content-sha256"),
             date: name("x-amz-date"),
             token: name("x-amz-security-token"),
+            regions: name("x-amz-region-set"),
         }
     }
 }
@@ -79,7 +84,10 @@ impl Signer {
         let (day, time) = digits.split_at(digits.len().min(8));
         let time: String = time.chars().take(6).collect();
         let date = format!("{day}T{time}Z");
-        let scope = format!("{day}/{}/{}/aws4_request", self.region, self.service);
+        let scope = match self.is_asymmetric {
+            true => format!("{day}/{}/aws4_request", self.service),
+            false => format!("{day}/{}/{}/aws4_request", self.region, self.service),
+        };
         match self.in_query {
             None => self.sign_headers(request, &credentials, &hash, (&date, day, &scope)),
             Some(seconds) => {
@@ -102,13 +110,17 @@ impl Signer {
             request.replace(&self.names.token, token.as_bytes());
         }
         request.replace(&self.names.date, date.as_bytes());
+        if self.is_asymmetric {
+            request.replace(&self.names.regions, self.region.as_bytes());
+        }
         let headers = canonical::headers(request, &self.choice);
         let signature = self.signature(request, credentials, &headers, hash, (date, day, scope));
         let id = &credentials.access_key_id;
         let names = canonical::names(&headers);
         let names = String::from_utf8_lossy(&names);
         let value = format!(
-            "{ALGORITHM} Credential={id}/{scope}, SignedHeaders={names}, Signature={signature}"
+            "{} Credential={id}/{scope}, SignedHeaders={names}, Signature={signature}",
+            self.algorithm()
         );
         request.append(Known::Authorization, value.as_bytes());
     }
@@ -128,8 +140,11 @@ impl Signer {
         let credential = canonical::component(format!("{id}/{scope}").as_bytes());
         let token = credentials.session_token.as_ref();
         let token = token.map(|token| canonical::encoded(token.as_bytes(), b""));
+        let regions = self.is_asymmetric.then_some(&self.region);
+        let regions = regions.map(|regions| canonical::component(regions.as_bytes()));
         for (name, value) in [
-            ("X-Amz-Algorithm", Some(ALGORITHM.as_bytes().to_vec())),
+            ("X-Amz-Algorithm", Some(self.algorithm().into())),
+            ("X-Amz-Region-Set", regions),
             ("X-Amz-Date", Some(date.as_bytes().to_vec())),
             ("X-Amz-Expires", Some(seconds.to_string().into_bytes())),
             ("X-Amz-Security-Token", token),
@@ -148,19 +163,42 @@ impl Signer {
         request.set(Known::Path, &target(&path, &parameters));
     }
 
+    const fn algorithm(&self) -> &'static str {
+        match self.is_asymmetric {
+            true => asymmetric::ALGORITHM,
+            false => ALGORITHM,
+        }
+    }
+
+    /// What is signed in the end.
+    pub(super) fn text(
+        &self,
+        request: &HeaderMap,
+        headers: &BTreeMap<Vec<u8>, Vec<u8>>,
+        hash: &str,
+        (date, _, scope): Moment<'_>,
+    ) -> String {
+        let canonical = canonical::request(request, headers, hash, self.keeps_path());
+        let canonical = hex(digest(&SHA256, &canonical).as_ref());
+        format!("{}\n{date}\n{scope}\n{canonical}", self.algorithm())
+    }
+
     fn signature(
         &self,
         request: &HeaderMap,
         credentials: &Credentials,
         headers: &BTreeMap<Vec<u8>, Vec<u8>>,
         hash: &str,
-        (date, day, scope): Moment<'_>,
+        moment: Moment<'_>,
     ) -> String {
-        let canonical = canonical::request(request, headers, hash, self.keeps_path());
-        let canonical = hex(digest(&SHA256, &canonical).as_ref());
-        let text = format!("{ALGORITHM}\n{date}\n{scope}\n{canonical}");
+        let text = self.text(request, headers, hash, moment);
+        if self.is_asymmetric {
+            let key = credentials.asymmetric();
+            let signature = key.and_then(|key| key.sign(text.as_bytes()));
+            return hex(&signature.unwrap_or_default());
+        }
         let first = format!("AWS4{}", credentials.secret_access_key);
-        let parts = [day, &self.region, &self.service, "aws4_request", &text];
+        let parts = [moment.1, &self.region, &self.service, "aws4_request", &text];
         let mut key = first.into_bytes();
         for part in parts {
             let tag = hmac::sign(&hmac::Key::new(hmac::HMAC_SHA256, &key), part.as_bytes());

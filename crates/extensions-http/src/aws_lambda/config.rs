@@ -105,6 +105,7 @@ impl Settings {
                     ctx,
                 )?,
                 in_query: None,
+                is_asymmetric: false,
                 names: Names::default(),
             },
             path: format!("/2015-03-31/functions/{}/invocations", message.arn.value).into(),

@@ -1,4 +1,4 @@
-//! `envoy.filters.http.aws_request_signing`: signs requests by AWS' Signature Version 4, in headers or in the query.
+//! `envoy.filters.http.aws_request_signing`: signs requests by AWS' Signature Versions 4 and 4A, in headers or in the query.
 //!
 //! Credentials are those of the configuration, of the environment, of a credentials file (read when the configuration is
 //! loaded), or are fetched from services (`aws/`); requests wait while they are. The body is held back and
@@ -6,7 +6,7 @@
 //! in the headers of the signature is replaced. Follows Envoy's documentation of its AWS request signing filter and
 //! AWS' "Signature Version 4 signing process".
 //!
-//! Different from Envoy: signature version 4A and IAM Roles Anywhere are not there and refused; places of credentials
+//! Different from Envoy: IAM Roles Anywhere is not there and refused; places of credentials
 //! behind those that are at hand are not asked.
 
 mod config;
