@@ -7,8 +7,8 @@ use nuncio_config::typed::{Any, Ctx, Refused};
 use nuncio_contract::http_filter::HttpFilterConfig;
 use nuncio_contract::matching::{CompiledStringMatcher, StringMatcher};
 
-use super::store::{MAX_BODY_BYTES, Store};
-use super::vary::AllowList;
+use crate::caching::store::{MAX_BODY_BYTES, Store};
+use crate::caching::vary::AllowList;
 
 const SIMPLE: &str = "envoy.extensions.http.cache.simple_http_cache.v3.SimpleHttpCacheConfig";
 const FILES: &str =

@@ -15,10 +15,11 @@ use nuncio_contract::local_reply::LocalReply;
 use nuncio_contract::stream_info::ResponseFlags;
 
 use super::config::{ChainConfig, Settings};
-use super::control::RequestControl;
-use super::ranges::{self, Part};
-use super::store::{Entry, Head, Pending};
-use super::{freshness, validation, vary};
+use crate::caching::control::RequestControl;
+use crate::caching::ranges::{self, Part};
+use crate::caching::request::key_of;
+use crate::caching::store::{Entry, Head, Pending};
+use crate::caching::{freshness, validation, vary};
 
 const FROM_CACHE: &str = "cache.response_from_cache_filter";
 const FROM_HOST: &str = "via_upstream";
@@ -443,23 +444,4 @@ fn set_part(head: &mut HeaderMap, status: &[u8], length: usize, content_range: &
     head.append(Known::ContentRange, content_range.as_bytes());
     let length = u64::try_from(length).unwrap_or(u64::MAX);
     head.set_integer(Known::ContentLength, length);
-}
-
-/// What an answer is kept under; none for requests that are none of ours: with credentials or conditions, or other
-/// methods.
-fn key_of(request: &HeaderMap) -> Option<Vec<u8>> {
-    let method = request.get(Known::Method)?;
-    let scheme = request.get(Known::Scheme)?;
-    let (host, path) = (request.get(Known::Authority)?, request.get(Known::Path)?);
-    let is_ours = matches!(method, b"GET" | b"HEAD")
-        && [b"http".as_slice(), b"https"].contains(&scheme)
-        && ![
-            Known::Authorization,
-            Known::IfNoneMatch,
-            Known::IfModifiedSince,
-            Known::IfRange,
-        ]
-        .iter()
-        .any(|name| request.contains(*name));
-    is_ours.then(|| [scheme, b"\n", host, b"\n", path].concat())
 }

@@ -13,16 +13,9 @@
 //! Envoy's documentation: HTTP filters, cache.
 
 mod config;
-mod control;
-mod date;
 mod filter;
-mod freshness;
-mod ranges;
-mod store;
 #[cfg(test)]
 mod tests;
-mod validation;
-mod vary;
 
 use nuncio_config::typed::FromValue;
 use nuncio_contract::registry::HttpFilterRoom;

@@ -8,9 +8,9 @@ use nuncio_contract::headers::{HeaderMap, Known};
 use nuncio_contract::http_filter::{HeadersStatus, Then};
 
 use super::ROOM;
-use super::control::{RequestControl, ResponseControl};
-use super::ranges::{Part, part};
-use super::store::{Entry, Head, Pending, Store};
+use crate::caching::control::{RequestControl, ResponseControl};
+use crate::caching::ranges::{Part, part};
+use crate::caching::store::{Entry, Head, Pending, Store};
 use crate::tests::harness::{Stream, Worker, refusal, response, values};
 
 const SIMPLE: &str = "typed_config: {'@type': \

@@ -11,8 +11,9 @@ use nuncio_contract::headers::{HeaderMap, Known};
 use super::vary::Names;
 
 /// The largest body that is kept.
-pub(super) const MAX_BODY_BYTES: usize = 16 << 20;
-const MAX_BYTES: usize = 128 << 20;
+pub(crate) const MAX_BODY_BYTES: usize = 16 << 20;
+/// What a store holds.
+pub(crate) const MAX_BYTES: usize = 128 << 20;
 const MAX_PENDING_BYTES: usize = 64 << 20;
 /// What an answer takes besides its texts, about.
 const ENTRY_OVERHEAD_BYTES: usize = 512;
@@ -20,13 +21,14 @@ const ENTRY_OVERHEAD_BYTES: usize = 512;
 const HEADER_OVERHEAD_BYTES: usize = 32;
 
 /// Headers as they are kept, the status among them.
-pub(super) struct Head(Vec<NameAndValue>);
+#[derive(Clone)]
+pub(crate) struct Head(Vec<NameAndValue>);
 
 type NameAndValue = (Box<[u8]>, Box<[u8]>);
 
 impl Head {
     /// A copy.
-    pub(super) fn of(head: &HeaderMap) -> Self {
+    pub(crate) fn of(head: &HeaderMap) -> Self {
         let headers = head.iter();
         Head(
             headers
@@ -36,7 +38,7 @@ impl Head {
     }
 
     /// Appends them.
-    pub(super) fn append_to(&self, head: &mut HeaderMap) {
+    pub(crate) fn append_to(&self, head: &mut HeaderMap) {
         for (name, value) in &self.0 {
             head.append_found(Known::find(name), name, value);
         }
@@ -50,18 +52,21 @@ impl Head {
     }
 }
 
+/// The bytes of an answer.
+pub(crate) type Body = Arc<[u8]>;
+
 /// An answer.
-pub(super) struct Entry {
-    pub(super) head: Head,
-    pub(super) body: Arc<[u8]>,
-    pub(super) trailers: Option<Arc<Head>>,
+pub(crate) struct Entry {
+    pub(crate) head: Head,
+    pub(crate) body: Body,
+    pub(crate) trailers: Option<Arc<Head>>,
     /// When it came, or was last found unchanged.
-    pub(super) came: SystemTime,
+    pub(crate) came: SystemTime,
 }
 
 impl Entry {
     /// Some of the body.
-    pub(super) fn slice(&self, range: &Range<usize>) -> &[u8] {
+    pub(crate) fn slice(&self, range: &Range<usize>) -> &[u8] {
         self.body.get(range.clone()).unwrap_or_default()
     }
 
@@ -96,7 +101,7 @@ struct Slots {
 }
 
 /// All that is kept.
-pub(super) struct Store {
+pub(crate) struct Store {
     slots: Mutex<Slots>,
     max_bytes: usize,
     pending_bytes: AtomicUsize,
@@ -106,7 +111,7 @@ static OF_THE_PROCESS: LazyLock<Arc<Store>> = LazyLock::new(|| Arc::new(Store::n
 
 impl Store {
     /// An empty one.
-    pub(super) fn new(max_bytes: usize) -> Self {
+    pub(crate) fn new(max_bytes: usize) -> Self {
         Store {
             slots: Mutex::default(),
             max_bytes,
@@ -115,13 +120,13 @@ impl Store {
     }
 
     /// The one that all filters share.
-    pub(super) fn of_the_process() -> Arc<Self> {
+    pub(crate) fn of_the_process() -> Arc<Self> {
         Arc::clone(&OF_THE_PROCESS)
     }
 
     /// The answer that is kept for a request, and the key of its own; `variant` tells what of the request an answer
     /// depends on.
-    pub(super) fn find(
+    pub(crate) fn find(
         &self,
         key: &[u8],
         variant: impl FnOnce(&Names) -> Option<Vec<u8>>,
@@ -139,14 +144,14 @@ impl Store {
     }
 
     /// Keeps an answer.
-    pub(super) fn keep(&self, key: &[u8], entry: Entry) {
+    pub(crate) fn keep(&self, key: &[u8], entry: Entry) {
         let bytes = entry.bytes();
         let kept = Kept::Entry(Arc::new(entry));
         self.slots().put(key, kept, bytes, self.max_bytes);
     }
 
     /// Keeps one that depends on what `names` have in the request.
-    pub(super) fn keep_variant(&self, key: &[u8], names: Names, variant: &[u8], entry: Entry) {
+    pub(crate) fn keep_variant(&self, key: &[u8], names: Names, variant: &[u8], entry: Entry) {
         let bytes = entry.bytes();
         let mut slots = self.slots();
         let names_bytes = names.iter().map(|name| name.len()).sum::<usize>();
@@ -162,7 +167,7 @@ impl Store {
     }
 
     /// Puts `new` in the place of `old`, if that is still there.
-    pub(super) fn renew(&self, own_key: &[u8], old: &Arc<Entry>, new: Entry) {
+    pub(crate) fn renew(&self, own_key: &[u8], old: &Arc<Entry>, new: Entry) {
         let mut slots = self.slots();
         let is_there = matches!(
             slots.by_key.get(own_key),
@@ -173,6 +178,22 @@ impl Store {
             let kept = Kept::Entry(Arc::new(new));
             slots.put(own_key, kept, bytes, self.max_bytes);
         }
+    }
+
+    /// Counts bytes that are coming, until [`Store::end_pending`]; false if there are too many of them now.
+    pub(crate) fn begin_pending(&self, bytes: usize) -> bool {
+        let before = self.pending_bytes.fetch_add(bytes, Ordering::Relaxed);
+        before.saturating_add(bytes) <= MAX_PENDING_BYTES
+    }
+
+    /// They are not coming any more.
+    pub(crate) fn end_pending(&self, bytes: usize) {
+        self.pending_bytes.fetch_sub(bytes, Ordering::Relaxed);
+    }
+
+    /// Forgets an answer.
+    pub(crate) fn forget(&self, key: &[u8]) {
+        self.slots().remove(key);
     }
 
     fn slots(&self) -> MutexGuard<'_, Slots> {
@@ -221,7 +242,7 @@ impl Slots {
 }
 
 /// A body that is still coming.
-pub(super) struct Pending {
+pub(crate) struct Pending {
     store: Arc<Store>,
     bytes: Vec<u8>,
     max_bytes: usize,
@@ -229,7 +250,7 @@ pub(super) struct Pending {
 
 impl Pending {
     /// Nothing yet.
-    pub(super) fn new(store: &Arc<Store>, max_bytes: usize) -> Self {
+    pub(crate) fn new(store: &Arc<Store>, max_bytes: usize) -> Self {
         Pending {
             store: Arc::clone(store),
             bytes: Vec::new(),
@@ -238,25 +259,22 @@ impl Pending {
     }
 
     /// Takes more of it; false if that is more than may be.
-    pub(super) fn take(&mut self, chunk: &[u8]) -> bool {
+    pub(crate) fn take(&mut self, chunk: &[u8]) -> bool {
         if self.bytes.len().saturating_add(chunk.len()) > self.max_bytes {
             return false;
         }
-        let pending = &self.store.pending_bytes;
-        let before = pending.fetch_add(chunk.len(), Ordering::Relaxed);
         self.bytes.extend_from_slice(chunk);
-        before.saturating_add(chunk.len()) <= MAX_PENDING_BYTES
+        self.store.begin_pending(chunk.len())
     }
 
     /// All of it.
-    pub(super) fn bytes(&self) -> Arc<[u8]> {
+    pub(crate) fn bytes(&self) -> Body {
         self.bytes.as_slice().into()
     }
 }
 
 impl Drop for Pending {
     fn drop(&mut self) {
-        let pending = &self.store.pending_bytes;
-        pending.fetch_sub(self.bytes.len(), Ordering::Relaxed);
+        self.store.end_pending(self.bytes.len());
     }
 }
