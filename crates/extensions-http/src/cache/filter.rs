@@ -161,7 +161,7 @@ impl HttpFilter for CacheFilter {
                 data.clear();
                 if end_stream {
                     if !*is_head {
-                        data.extend(&entry.body);
+                        data.extend(entry.body.at_hand());
                     }
                     self.state = State::Passing;
                 }
@@ -181,7 +181,7 @@ impl HttpFilter for CacheFilter {
             State::Replacing { entry, is_head } => {
                 let mut data = Buffer::default();
                 if !*is_head {
-                    data.extend(&entry.body);
+                    data.extend(entry.body.at_hand());
                 }
                 self.state = State::Passing;
                 return TrailersStatus::Append(data);

@@ -10,7 +10,7 @@ use nuncio_contract::http_filter::{HeadersStatus, Then};
 use super::ROOM;
 use crate::caching::control::{RequestControl, ResponseControl};
 use crate::caching::ranges::{Part, part};
-use crate::caching::store::{Entry, Head, Pending, Store};
+use crate::caching::store::{Body, Entry, Head, Pending, Store};
 use crate::tests::harness::{Stream, Worker, refusal, response, values};
 
 const SIMPLE: &str = "typed_config: {'@type': \
@@ -200,7 +200,7 @@ fn the_store_forgets_what_was_used_longest_ago() {
     let store = Store::new(4000);
     let entry = || Entry {
         head: Head::of(&response(&[(":status", "200")])),
-        body: Arc::from([0; 1000].as_slice()),
+        body: Body::Memory(Arc::from([0; 1000].as_slice())),
         trailers: None,
         came: SystemTime::UNIX_EPOCH,
     };

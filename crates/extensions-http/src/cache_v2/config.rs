@@ -8,6 +8,7 @@ use nuncio_contract::http_filter::HttpFilterConfig;
 use nuncio_contract::matching::{CompiledStringMatcher, StringMatcher};
 
 use super::sessions::Sessions;
+use crate::caching::messages::FileSystemHttpCacheV2Config;
 use crate::caching::store::MAX_BODY_BYTES;
 
 const SIMPLE: &str = "envoy.extensions.http.cache_v2.simple_http_cache.v3.SimpleHttpCacheV2Config";
@@ -57,24 +58,28 @@ pub(super) fn parse(any: &Any, ctx: &mut Ctx) -> Result<Arc<dyn HttpFilterConfig
         ctx.error(message.span(), why);
         return Err(Refused);
     };
-    match store.type_name() {
+    let sessions = match store.type_name() {
         SIMPLE => {
             let _has_no_fields: SimpleHttpCacheV2Config = store.decode(ctx)?;
+            Sessions::of_the_process()
         }
-        FILES => return Err(ctx.unsupported_here(store.span, format!("`{FILES}`"))),
+        FILES => {
+            let files: FileSystemHttpCacheV2Config = store.decode(ctx)?;
+            Sessions::of_files(&files.store(store.span, ctx)?)
+        }
         other => {
             let why = format!("Didn't find a registered implementation for type: '{other}'");
             ctx.error(store.span, why);
             return Err(Refused);
         }
-    }
+    };
     let wished_bytes = match message.max_body_bytes {
         0 => MAX_BODY_BYTES,
         bytes => usize::try_from(bytes).unwrap_or(MAX_BODY_BYTES),
     };
     let cluster = message.override_upstream_cluster.as_str();
     Ok(Arc::new(ChainConfig(Some(Arc::new(Settings {
-        sessions: Sessions::of_the_process(),
+        sessions,
         max_body_bytes: wished_bytes.min(MAX_BODY_BYTES),
         ignores_request_control: message.ignore_request_cache_control_header,
         cluster: (!cluster.is_empty()).then(|| cluster.into()),

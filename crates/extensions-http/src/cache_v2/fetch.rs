@@ -12,7 +12,8 @@ use nuncio_contract::headers::{HeaderMap, Known};
 use super::flight::{Flight, Landing};
 use super::insertion::Insertion;
 use super::sessions::{Session, State};
-use crate::caching::store::{Entry, Head, Store};
+use crate::caching::storage::Storage;
+use crate::caching::store::{Body, Entry, Head};
 use crate::caching::vary::AllowList;
 use crate::caching::{freshness, validation};
 
@@ -28,7 +29,7 @@ pub(super) type Handover = Rc<RefCell<Option<Direct>>>;
 
 /// What is asked for.
 pub(super) struct Fetch {
-    pub(super) store: Arc<Store>,
+    pub(super) store: Arc<Storage>,
     pub(super) session: Arc<Session>,
     pub(super) flight: Arc<Flight>,
     pub(super) key: Box<[u8]>,
@@ -74,11 +75,11 @@ impl Fetch {
         };
         if let Some(kept) = &self.kept {
             if headers.get(Known::Status) == Some(b"304") {
-                let entry = self.renew(kept, headers);
+                let entry = self.renew(kept, headers).await;
                 waiting.settle(State::Idle);
                 return self.flight.land(Landing::Unchanged(entry));
             }
-            self.store.forget(&self.key);
+            self.store.forget(&self.key).await;
         }
         if !self.may_keep || !may_be_kept(&headers, self.max_body_bytes) {
             if !self.is_ranged || self.kept.is_some() {
@@ -91,10 +92,10 @@ impl Fetch {
             waiting.settle(State::Uncacheable);
             return self.flight.land(Landing::Uncacheable);
         }
-        let insertion = Insertion::new(&self.store, Head::of(&headers), self.asked);
+        let insertion = Insertion::new(self.store.memory(), Head::of(&headers), self.asked);
         let keeping = Keeping(Arc::clone(&insertion));
         if end_stream {
-            self.complete(&insertion, None);
+            self.complete(&insertion, None).await;
             waiting.settle(State::Idle);
             return self.flight.land(Landing::Inserted(insertion));
         }
@@ -122,43 +123,43 @@ impl Fetch {
                         waiting.settle(State::Uncacheable);
                     }
                     if end_stream {
-                        return self.complete(insertion, None);
+                        return self.complete(insertion, None).await;
                     }
                 }
                 CallEvent::Trailers(trailers) => {
                     let trailers = Arc::new(Head::of(&trailers));
-                    return self.complete(insertion, Some(trailers));
+                    return self.complete(insertion, Some(trailers)).await;
                 }
                 CallEvent::Head { .. } | CallEvent::Reset => return,
             }
         }
     }
 
-    fn complete(&self, insertion: &Insertion, trailers: Option<Arc<Head>>) {
+    async fn complete(&self, insertion: &Insertion, trailers: Option<Arc<Head>>) {
         if let Some(body) = insertion.complete(trailers.clone()) {
             let entry = Entry {
                 head: insertion.head.clone(),
-                body,
+                body: Body::Memory(body),
                 trailers,
                 came: insertion.came,
             };
-            self.store.keep(&self.key, entry);
+            self.store.keep(&self.key, &Arc::new(entry)).await;
         }
     }
 
     /// What is kept has not changed; its head is now that of the answer, and what this leaves out.
-    fn renew(&self, kept: &Entry, mut answer: HeaderMap) -> Arc<Entry> {
+    async fn renew(&self, kept: &Entry, mut answer: HeaderMap) -> Arc<Entry> {
         let mut head = HeaderMap::response();
         kept.head.append_to(&mut head);
         validation::complete(&mut answer, &head);
-        let entry = |head| Entry {
-            head,
-            body: Arc::clone(&kept.body),
+        let entry = Arc::new(Entry {
+            head: Head::of(&answer),
+            body: kept.body.clone(),
             trailers: kept.trailers.clone(),
             came: self.asked,
-        };
-        self.store.keep(&self.key, entry(Head::of(&answer)));
-        Arc::new(entry(Head::of(&answer)))
+        });
+        self.store.keep(&self.key, &entry).await;
+        entry
     }
 }
 

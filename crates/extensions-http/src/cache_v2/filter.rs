@@ -21,8 +21,6 @@ use super::stats::{CacheStats, Status};
 use crate::caching::control::RequestControl;
 use crate::caching::request::key_of;
 
-const SIMPLE_LABEL: &str = "envoy_extensions_http_cache_v2_simple";
-
 struct Factory(Option<Rc<Worker>>);
 
 struct Worker {
@@ -32,9 +30,12 @@ struct Worker {
 
 impl HttpFilterConfig for ChainConfig {
     fn for_worker(&self, context: &FilterWorkerContext<'_>) -> Box<dyn HttpFilterFactory> {
-        let worker = self.0.as_ref().map(|settings| Worker {
-            settings: Arc::clone(settings),
-            stats: CacheStats::new(context.root, SIMPLE_LABEL),
+        let worker = self.0.as_ref().map(|settings| {
+            settings.sessions.store.begin(context.root);
+            Worker {
+                settings: Arc::clone(settings),
+                stats: CacheStats::new(context.root, settings.sessions.label),
+            }
         });
         Box::new(Factory(worker.map(Rc::new)))
     }

@@ -9,7 +9,7 @@ use std::time::SystemTime;
 
 use nuncio_contract::buffer::Buffer;
 
-use crate::caching::store::{Body, Head, Store};
+use crate::caching::store::{Head, Store};
 
 /// How much is given at once.
 const CHUNK_BYTES: usize = 64 << 10;
@@ -40,7 +40,7 @@ struct Coming {
 
 enum Bytes {
     Growing(Vec<u8>),
-    Whole(Body),
+    Whole(Arc<[u8]>),
 }
 
 #[derive(Clone)]
@@ -127,13 +127,13 @@ impl Insertion {
     }
 
     /// All of it is there; the body, if it is kept.
-    pub(super) fn complete(&self, trailers: Option<Arc<Head>>) -> Option<Body> {
+    pub(super) fn complete(&self, trailers: Option<Arc<Head>>) -> Option<Arc<[u8]>> {
         let mut coming = self.coming();
         let is_kept = coming.is_kept;
         let body = match &mut coming.bytes {
             Bytes::Growing(bytes) if is_kept => {
-                let body = Body::from(std::mem::take(bytes));
-                coming.bytes = Bytes::Whole(body.clone());
+                let body = Arc::<[u8]>::from(std::mem::take(bytes));
+                coming.bytes = Bytes::Whole(Arc::clone(&body));
                 Some(body)
             }
             _ => None,

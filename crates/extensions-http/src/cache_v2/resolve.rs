@@ -16,12 +16,13 @@ use super::serving::Serving;
 use super::sessions::{Session, State};
 use super::stats::Status;
 use crate::caching::control::RequestControl;
-use crate::caching::store::{Entry, Head, Store};
+use crate::caching::storage::Storage;
+use crate::caching::store::{Entry, Head};
 use crate::caching::{freshness, validation};
 
 /// A request.
 pub(super) struct Ask {
-    pub(super) store: Arc<Store>,
+    pub(super) store: Arc<Storage>,
     pub(super) session: Arc<Session>,
     pub(super) key: Box<[u8]>,
     pub(super) request: HeaderMap,
@@ -52,14 +53,13 @@ impl Ask {
                     return self.landed(landing, false, None).await;
                 }
                 State::Coming(insertion) => return self.join(&insertion).await,
-                State::Idle => self.store.find(&self.key, |_| None),
+                State::Idle => self.store.find(&self.key).await,
             };
             let kept = match found {
-                Some((_, entry)) if self.may_serve(&entry.head, entry.came) => {
+                Some(entry) if self.may_serve(&entry.head, entry.came) => {
                     return Ok(self.serve(Status::Hit, &entry));
                 }
-                Some((_, entry)) => Some(entry),
-                None => None,
+                found => found,
             };
             if self.is_head {
                 return self.past(false).await;
@@ -179,7 +179,8 @@ impl Ask {
 
     fn serve(&self, status: Status, entry: &Arc<Entry>) -> Serving {
         let head = self.head(status, &entry.head, entry.came);
-        Serving::kept(status, head, entry, self.range(), self.is_head)
+        let (range, is_head) = (self.range(), self.is_head);
+        Serving::kept(status, head, (&self.store, entry), range, is_head)
     }
 
     fn follow(&self, status: Status, insertion: &Arc<Insertion>) -> Serving {

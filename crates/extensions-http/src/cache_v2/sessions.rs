@@ -4,15 +4,19 @@
 
 use std::collections::BTreeMap;
 use std::ops::Bound;
-use std::sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::{Duration, SystemTime};
 
 use nuncio_contract::stats::Gauge;
 
 use super::flight::Flight;
 use super::insertion::Insertion;
+use crate::caching::files::FileStore;
+use crate::caching::storage::Storage;
 use crate::caching::store::{MAX_BYTES, Store};
 
+const MEMORY_LABEL: &str = "envoy_extensions_http_cache_v2_simple";
+const FILES_LABEL: &str = "envoy_extensions_http_cache_v2_file_system_http_cache";
 const FORGOTTEN_AFTER: Duration = Duration::from_secs(3600);
 const MAX_KEYS_BYTES: usize = 32 << 20;
 /// What a key takes besides its text, about.
@@ -84,7 +88,9 @@ impl Session {
 
 /// The sessions of a store.
 pub(super) struct Sessions {
-    pub(super) store: Arc<Store>,
+    pub(super) store: Arc<Storage>,
+    /// What the counters are told with.
+    pub(super) label: &'static str,
     keys: Mutex<Keys>,
 }
 
@@ -99,13 +105,17 @@ struct Known {
     used: SystemTime,
 }
 
-static OF_THE_PROCESS: LazyLock<Arc<Sessions>> =
-    LazyLock::new(|| Arc::new(Sessions::new(Arc::new(Store::new(MAX_BYTES)))));
+static OF_THE_PROCESS: LazyLock<Arc<Sessions>> = LazyLock::new(|| {
+    let storage = Storage::of_memory(Arc::new(Store::new(MAX_BYTES)));
+    Arc::new(Sessions::new(storage, MEMORY_LABEL))
+});
+static OF_FILES: LazyLock<Mutex<Vec<Weak<Sessions>>>> = LazyLock::new(Mutex::default);
 
 impl Sessions {
-    pub(super) fn new(store: Arc<Store>) -> Self {
+    pub(super) fn new(storage: Storage, label: &'static str) -> Self {
         Sessions {
-            store,
+            store: Arc::new(storage),
+            label,
             keys: Mutex::default(),
         }
     }
@@ -113,6 +123,20 @@ impl Sessions {
     /// Those of the store in memory, which all filters share.
     pub(super) fn of_the_process() -> Arc<Self> {
         Arc::clone(&OF_THE_PROCESS)
+    }
+
+    /// Those of a store in files.
+    pub(super) fn of_files(files: &Arc<FileStore>) -> Arc<Self> {
+        let mut known = OF_FILES.lock().unwrap_or_else(PoisonError::into_inner);
+        known.retain(|sessions| sessions.strong_count() > 0);
+        let mut sessions = known.iter().filter_map(Weak::upgrade);
+        if let Some(sessions) = sessions.find(|sessions| sessions.store.is_of(files)) {
+            return sessions;
+        }
+        let storage = Storage::of_files(Arc::clone(files));
+        let sessions = Arc::new(Sessions::new(storage, FILES_LABEL));
+        known.push(Arc::downgrade(&sessions));
+        sessions
     }
 
     /// What is known of `key`; `entries` counts keys.

@@ -12,6 +12,7 @@ use super::ROOM;
 use super::flight::{Flight, Landing};
 use super::insertion::{Insertion, Piece, Reader};
 use super::sessions::{Sessions, State};
+use crate::caching::storage::Storage;
 use crate::caching::store::{Head, Store};
 use crate::tests::harness::{Worker, refusal, response};
 
@@ -146,7 +147,7 @@ fn only_the_first_outcome_of_a_question_counts() {
 #[test]
 fn one_leads_until_something_changes() {
     let entries = Gauge::default();
-    let sessions = Sessions::new(Arc::new(Store::new(1)));
+    let sessions = Sessions::new(Storage::of_memory(Arc::new(Store::new(1))), "a");
     let session = sessions.session(b"a", SystemTime::UNIX_EPOCH, &entries);
     let (_, version) = session.look();
     assert!(session.lead(version).is_some());
@@ -161,7 +162,7 @@ fn one_leads_until_something_changes() {
 #[test]
 fn keys_are_forgotten_after_an_hour_or_when_they_are_too_many() {
     let entries = Gauge::default();
-    let sessions = Sessions::new(Arc::new(Store::new(1)));
+    let sessions = Sessions::new(Storage::of_memory(Arc::new(Store::new(1))), "a");
     let start = SystemTime::UNIX_EPOCH;
     let look = |key: &[u8], now| drop(sessions.session(key, now, &entries));
     look(b"a", start);

@@ -3,9 +3,13 @@
 
 pub(crate) mod control;
 mod date;
+pub(crate) mod files;
 pub(crate) mod freshness;
+pub(crate) mod messages;
+pub(crate) mod pool;
 pub(crate) mod ranges;
 pub(crate) mod request;
+pub(crate) mod storage;
 pub(crate) mod store;
 pub(crate) mod validation;
 pub(crate) mod vary;

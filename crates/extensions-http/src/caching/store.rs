@@ -1,7 +1,10 @@
 //! Answers in memory, shared by all workers, with a limit on what they take: those that were used longest ago go first.
 
 use std::collections::{BTreeMap, HashMap};
+use std::fs::File;
+use std::io::{self, Write as _};
 use std::ops::Range;
+use std::os::unix::fs::FileExt as _;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError};
 use std::time::SystemTime;
@@ -22,9 +25,9 @@ const HEADER_OVERHEAD_BYTES: usize = 32;
 
 /// Headers as they are kept, the status among them.
 #[derive(Clone)]
-pub(crate) struct Head(Vec<NameAndValue>);
+pub(crate) struct Head(pub(crate) Vec<NameAndValue>);
 
-type NameAndValue = (Box<[u8]>, Box<[u8]>);
+pub(crate) type NameAndValue = (Box<[u8]>, Box<[u8]>);
 
 impl Head {
     /// A copy.
@@ -53,7 +56,85 @@ impl Head {
 }
 
 /// The bytes of an answer.
-pub(crate) type Body = Arc<[u8]>;
+#[derive(Clone)]
+pub(crate) enum Body {
+    /// At hand.
+    Memory(Arc<[u8]>),
+    /// On the disk.
+    File(FileBody),
+}
+
+/// Bytes in a file, which stay as long as it is open.
+#[derive(Clone)]
+pub(crate) struct FileBody {
+    file: Arc<File>,
+    offset: u64,
+    length: u64,
+}
+
+impl Body {
+    /// How many they are.
+    pub(crate) fn length(&self) -> u64 {
+        match self {
+            Body::Memory(bytes) => u64::try_from(bytes.len()).unwrap_or(u64::MAX),
+            Body::File(body) => body.length,
+        }
+    }
+
+    /// The same, where they can be counted as what is in memory.
+    pub(crate) fn len(&self) -> usize {
+        usize::try_from(self.length()).unwrap_or(usize::MAX)
+    }
+
+    /// Some of them, of those that are at hand.
+    pub(crate) fn slice(&self, range: &Range<usize>) -> &[u8] {
+        self.at_hand().get(range.clone()).unwrap_or_default()
+    }
+
+    /// All of them, if they are at hand.
+    pub(crate) fn at_hand(&self) -> &[u8] {
+        match self {
+            Body::Memory(bytes) => bytes,
+            Body::File(_) => &[],
+        }
+    }
+
+    /// Writes all of them, waiting for the disk.
+    pub(crate) fn write_to(&self, out: &mut File) -> io::Result<()> {
+        const STEP_BYTES: usize = 256 << 10;
+        let body = match self {
+            Body::Memory(bytes) => return out.write_all(bytes),
+            Body::File(body) => body,
+        };
+        let (mut at, end) = (0, self.len());
+        while at < end {
+            let next = end.min(at.saturating_add(STEP_BYTES));
+            out.write_all(&body.read(&(at..next))?)?;
+            at = next;
+        }
+        Ok(())
+    }
+}
+
+impl FileBody {
+    /// So many bytes from `offset` on.
+    pub(crate) fn new(file: File, offset: u64, length: u64) -> Self {
+        FileBody {
+            file: Arc::new(file),
+            offset,
+            length,
+        }
+    }
+
+    /// Some of them, waiting for the disk.
+    pub(crate) fn read(&self, range: &Range<usize>) -> io::Result<Vec<u8>> {
+        let mut bytes = vec![0; range.len()];
+        let start = u64::try_from(range.start).unwrap_or(u64::MAX);
+        let offset = self.offset.saturating_add(start);
+        self.file.read_exact_at(&mut bytes, offset)?;
+        Ok(bytes)
+    }
+}
 
 /// An answer.
 pub(crate) struct Entry {
@@ -67,7 +148,7 @@ pub(crate) struct Entry {
 impl Entry {
     /// Some of the body.
     pub(crate) fn slice(&self, range: &Range<usize>) -> &[u8] {
-        self.body.get(range.clone()).unwrap_or_default()
+        self.body.slice(range)
     }
 
     fn bytes(&self) -> usize {
@@ -75,7 +156,7 @@ impl Entry {
             .trailers
             .as_ref()
             .map_or(0, |trailers| trailers.bytes());
-        self.head.bytes() + self.body.len() + trailers + ENTRY_OVERHEAD_BYTES
+        self.head.bytes() + self.body.at_hand().len() + trailers + ENTRY_OVERHEAD_BYTES
     }
 }
 
@@ -145,8 +226,13 @@ impl Store {
 
     /// Keeps an answer.
     pub(crate) fn keep(&self, key: &[u8], entry: Entry) {
+        self.keep_shared(key, Arc::new(entry));
+    }
+
+    /// The same of one that others have as well.
+    pub(crate) fn keep_shared(&self, key: &[u8], entry: Arc<Entry>) {
         let bytes = entry.bytes();
-        let kept = Kept::Entry(Arc::new(entry));
+        let kept = Kept::Entry(entry);
         self.slots().put(key, kept, bytes, self.max_bytes);
     }
 
@@ -269,7 +355,7 @@ impl Pending {
 
     /// All of it.
     pub(crate) fn bytes(&self) -> Body {
-        self.bytes.as_slice().into()
+        Body::Memory(self.bytes.as_slice().into())
     }
 }
 

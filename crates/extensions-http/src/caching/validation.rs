@@ -1,6 +1,5 @@
 //! Asking a host whether a kept answer is still good, and what becomes of it if it is.
 
-use std::sync::Arc;
 use std::time::SystemTime;
 
 use nuncio_contract::headers::{HeaderMap, HeaderName, Known};
@@ -66,7 +65,7 @@ pub(crate) fn renewed(
     }
     Entry {
         head: Head::of(&kept),
-        body: Arc::clone(&old.body),
+        body: old.body.clone(),
         trailers: old.trailers.clone(),
         came: now,
     }
