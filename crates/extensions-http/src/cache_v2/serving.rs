@@ -1,7 +1,6 @@
 //! An answer on its way to a client.
 
 use std::ops::Range;
-use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
@@ -14,13 +13,9 @@ use nuncio_contract::local_reply::LocalReply;
 use super::fetch::Direct;
 use super::insertion::{Insertion, Piece, Reader};
 use super::stats::Status;
-use crate::caching::pool::Job;
 use crate::caching::ranges::{self, Part};
-use crate::caching::storage::{Chunk, Storage};
+use crate::caching::storage::{BodyReader, Storage};
 use crate::caching::store::{Entry, Head};
-
-/// How much of a kept body is given at once.
-const CHUNK_BYTES: usize = 64 << 10;
 
 /// The answer.
 pub(super) struct Serving {
@@ -33,13 +28,9 @@ pub(super) struct Serving {
 
 enum Source {
     Kept {
-        store: Arc<Storage>,
-        entry: Arc<Entry>,
-        left: Range<usize>,
+        reader: BodyReader,
         /// Whether the trailers belong to it.
         is_whole: bool,
-        /// What is on its way from the disk.
-        reading: Option<Job<Option<Vec<u8>>>>,
     },
     Coming(Reader),
     Direct(Box<dyn HttpCall>),
@@ -63,11 +54,8 @@ impl Serving {
             status,
             head,
             body: (has_more && !is_head).then(|| Source::Kept {
-                store: Arc::clone(store),
-                entry: Arc::clone(entry),
-                left,
+                reader: BodyReader::new(store, entry, left),
                 is_whole,
-                reading: None,
             }),
             is_head_given: false,
         }
@@ -115,14 +103,8 @@ impl Serving {
             return Poll::Ready(late(Buffer::default(), Then::Head { end_stream: false }));
         }
         Poll::Ready(match &mut self.body {
-            Some(Source::Kept {
-                store,
-                entry,
-                left,
-                is_whole,
-                reading,
-            }) => match ready!(poll_kept(store, entry, left, reading, cx)) {
-                Some(data) => next_of_kept(entry, data, left, *is_whole),
+            Some(Source::Kept { reader, is_whole }) => match ready!(reader.poll_next(cx)) {
+                Some(bytes) => next_of_kept(reader, &bytes, *is_whole),
                 None => broken(),
             },
             Some(Source::Coming(reader)) => match ready!(reader.poll_next(cx)) {
@@ -147,42 +129,11 @@ impl Serving {
     }
 }
 
-/// The next bytes of what is kept; none if they cannot be read.
-fn poll_kept(
-    store: &Storage,
-    entry: &Entry,
-    left: &mut Range<usize>,
-    reading: &mut Option<Job<Option<Vec<u8>>>>,
-    cx: &mut Context<'_>,
-) -> Poll<Option<Vec<u8>>> {
-    if left.start >= left.end {
-        return Poll::Ready(Some(Vec::new()));
-    }
-    let bytes = match reading {
-        Some(job) => ready!(Pin::new(job).poll(cx)).flatten(),
-        None => {
-            let middle = left.end.min(left.start.saturating_add(CHUNK_BYTES));
-            match store.read(&entry.body, left.start..middle) {
-                Chunk::Here(bytes) => Some(bytes),
-                Chunk::Aside(mut job) => {
-                    let polled = Pin::new(&mut job).poll(cx);
-                    *reading = Some(job);
-                    ready!(polled).flatten()
-                }
-            }
-        }
-    };
-    *reading = None;
-    let bytes = bytes.filter(|bytes| !bytes.is_empty());
-    left.start += bytes.as_ref().map_or(0, Vec::len);
-    Poll::Ready(bytes)
-}
-
-fn next_of_kept(entry: &Entry, bytes: Vec<u8>, left: &Range<usize>, is_whole: bool) -> Late {
+fn next_of_kept(reader: &BodyReader, bytes: &[u8], is_whole: bool) -> Late {
     let mut data = Buffer::default();
-    data.extend(&bytes);
-    let trailers = entry.trailers.as_ref().filter(|_| is_whole);
-    let then = match (left.start >= left.end, trailers) {
+    data.extend(bytes);
+    let trailers = reader.entry().trailers.as_ref().filter(|_| is_whole);
+    let then = match (reader.is_through(), trailers) {
         (false, _) => Then::More,
         (true, None) => Then::End,
         (true, Some(trailers)) => then_trailers(trailers),

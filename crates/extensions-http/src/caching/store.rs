@@ -146,9 +146,24 @@ pub(crate) struct Entry {
 }
 
 impl Entry {
-    /// Some of the body.
-    pub(crate) fn slice(&self, range: &Range<usize>) -> &[u8] {
-        self.body.slice(range)
+    /// What stands for answers that depend on these headers of the request, where answers are in files.
+    pub(crate) fn of_names(names: &Names, came: SystemTime) -> Self {
+        Entry {
+            head: Head(vec![(b"vary"[..].into(), names.join(&b',').into())]),
+            body: Body::Memory(Arc::new([])),
+            trailers: None,
+            came,
+        }
+    }
+
+    /// Those headers; none if it is an answer.
+    pub(crate) fn names(&self) -> Option<Names> {
+        match self.head.0.as_slice() {
+            [(name, value)] if **name == *b"vary" => {
+                Some(value.split(|byte| *byte == b',').map(Box::from).collect())
+            }
+            _ => None,
+        }
     }
 
     fn bytes(&self) -> usize {
@@ -353,9 +368,26 @@ impl Pending {
         self.store.begin_pending(chunk.len())
     }
 
-    /// All of it.
-    pub(crate) fn bytes(&self) -> Body {
-        Body::Memory(self.bytes.as_slice().into())
+    /// All of it, and what counts it as long as it must be.
+    pub(crate) fn finish(mut self) -> (Body, Counted) {
+        let bytes = std::mem::take(&mut self.bytes);
+        let counted = Counted {
+            store: Arc::clone(&self.store),
+            bytes: bytes.len(),
+        };
+        (Body::Memory(bytes.into()), counted)
+    }
+}
+
+/// Bytes that are counted.
+pub(crate) struct Counted {
+    store: Arc<Store>,
+    bytes: usize,
+}
+
+impl Drop for Counted {
+    fn drop(&mut self) {
+        self.store.end_pending(self.bytes);
     }
 }
 

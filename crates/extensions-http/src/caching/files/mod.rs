@@ -24,7 +24,7 @@ use nuncio_contract::stats::Scope;
 
 use self::eviction::Sizes;
 use super::pool::{Job, Pool};
-use super::store::{Body, Entry};
+use super::store::{Body, Counted, Entry};
 
 /// How a store is configured.
 #[derive(Clone, Debug, PartialEq)]
@@ -92,6 +92,11 @@ impl FileStore {
         self.sizes.begin(root);
     }
 
+    /// The folder.
+    pub(crate) fn path(&self) -> &str {
+        &self.settings.path
+    }
+
     /// The threads.
     pub(crate) fn pool(&self) -> &Arc<Pool> {
         &self.pool
@@ -109,12 +114,18 @@ impl FileStore {
         })
     }
 
-    /// Keeps an answer; the job is over when it is there, or cannot be.
-    pub(crate) fn keep(&self, key: &[u8], entry: Arc<Entry>) -> Job<bool> {
+    /// Keeps an answer; the job is over when it is there, or cannot be. Until then it is `counted`.
+    pub(crate) fn keep(
+        &self,
+        key: &[u8],
+        entry: Arc<Entry>,
+        counted: Option<Counted>,
+    ) -> Job<bool> {
         let (path, key, sizes) = (self.place(key), key.to_vec(), Arc::clone(&self.sizes));
         let (max_bytes, makes_path) = (self.settings.max_entry_bytes, self.settings.makes_path);
         let root = PathBuf::from(&*self.settings.path);
         self.pool.run(move || {
+            let _until_it_is_there = counted;
             let before = format::before_body(&key, &entry);
             let Some(before) = before.filter(|before| {
                 let length = u64::try_from(before.len()).unwrap_or(u64::MAX);

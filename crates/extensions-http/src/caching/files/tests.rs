@@ -89,7 +89,11 @@ fn body(entry: &Entry) -> Vec<u8> {
 #[test]
 fn what_is_kept_is_there_again_after_a_restart() {
     let folder = Folder::new("restart");
-    assert!(wait(store(folder.settings()).keep(b"a", entry(b"hello"))));
+    assert!(wait(store(folder.settings()).keep(
+        b"a",
+        entry(b"hello"),
+        None
+    )));
     let again = store(folder.settings());
     let found = wait(again.find(b"a")).expect("it is there");
     assert_eq!(body(&found), b"hello");
@@ -107,9 +111,9 @@ fn what_is_kept_is_there_again_after_a_restart() {
 fn what_was_kept_is_replaced_by_what_is_read_of_it() {
     let folder = Folder::new("replace");
     let store = store(folder.settings());
-    assert!(wait(store.keep(b"a", entry(b"hello"))));
+    assert!(wait(store.keep(b"a", entry(b"hello"), None)));
     let found = wait(store.find(b"a")).expect("it is there");
-    assert!(wait(store.keep(b"a", Arc::new(found))));
+    assert!(wait(store.keep(b"a", Arc::new(found), None)));
     assert_eq!(
         body(&wait(store.find(b"a")).expect("it is there")),
         b"hello"
@@ -122,14 +126,14 @@ fn a_file_that_is_not_whole_or_of_another_key_is_none() {
     let folder = Folder::new("broken");
     let store = store(folder.settings());
     for at in [0, 8, 12, 20, 28, 36, 40, 60] {
-        assert!(wait(store.keep(b"a", entry(b"hello"))));
+        assert!(wait(store.keep(b"a", entry(b"hello"), None)));
         let name = format!("{}{}", folder.0, folder.names()[0]);
         let mut bytes = fs::read(&name).expect("a file");
         bytes[at] ^= 0x55;
         fs::write(&name, &bytes).expect("written");
         assert!(wait(store.find(b"a")).is_none(), "{at}");
     }
-    assert!(wait(store.keep(b"a", entry(b"hello"))));
+    assert!(wait(store.keep(b"a", entry(b"hello"), None)));
     let name = format!("{}{}", folder.0, folder.names()[0]);
     let bytes = fs::read(&name).expect("a file");
     for length in [0, 10, 36, 50, bytes.len() - 1] {
@@ -146,8 +150,8 @@ fn an_answer_that_is_too_large_takes_the_place_of_none() {
         max_entry_bytes: Some(200),
         ..folder.settings()
     });
-    assert!(wait(store.keep(b"a", entry(b"hello"))));
-    assert!(!wait(store.keep(b"a", entry(&[b'x'; 200]))));
+    assert!(wait(store.keep(b"a", entry(b"hello"), None)));
+    assert!(!wait(store.keep(b"a", entry(&[b'x'; 200]), None)));
     assert!(wait(store.find(b"a")).is_none());
 }
 
@@ -160,9 +164,17 @@ fn the_folder_is_made_only_if_it_may_be() {
         makes_path,
         ..folder.settings()
     };
-    assert!(!wait(store(settings(false)).keep(b"a", entry(b"hello"))));
+    assert!(!wait(store(settings(false)).keep(
+        b"a",
+        entry(b"hello"),
+        None
+    )));
     assert!(folder.names().is_empty());
-    assert!(wait(store(settings(true)).keep(b"a", entry(b"hello"))));
+    assert!(wait(store(settings(true)).keep(
+        b"a",
+        entry(b"hello"),
+        None
+    )));
     assert_eq!(folder.names(), ["a"]);
 }
 
@@ -176,7 +188,7 @@ fn what_was_used_longest_ago_goes_first() {
         ..folder.settings()
     });
     for key in [b"a", b"b", b"c", b"d", b"e"] {
-        assert!(wait(store.keep(key, entry(b"hello"))));
+        assert!(wait(store.keep(key, entry(b"hello"), None)));
         std::thread::sleep(Duration::from_millis(20));
     }
     store.sizes.evict();
@@ -194,7 +206,7 @@ fn the_store_looks_after_its_files_by_itself() {
     });
     store.begin(&stats.root());
     for number in 0..20_u8 {
-        assert!(wait(store.keep(&[number], entry(b"hello"))));
+        assert!(wait(store.keep(&[number], entry(b"hello"), None)));
     }
     for _ in 0..1000 {
         if folder.names().len() <= 3 {
