@@ -9,9 +9,9 @@ use std::time::SystemTime;
 use nuncio_contract::calls::{CallEvent, Calls, HttpCall};
 use nuncio_contract::headers::{HeaderMap, Known};
 
-use super::flight::{Flight, Landing};
+use super::flight::Flight;
 use super::insertion::Insertion;
-use super::sessions::{Session, State};
+use super::sessions::{Landing, Session, State};
 use crate::caching::storage::Storage;
 use crate::caching::store::{Body, Entry, Head};
 use crate::caching::vary::AllowList;
@@ -31,7 +31,7 @@ pub(super) type Handover = Rc<RefCell<Option<Direct>>>;
 pub(super) struct Fetch {
     pub(super) store: Arc<Storage>,
     pub(super) session: Arc<Session>,
-    pub(super) flight: Arc<Flight>,
+    pub(super) flight: Arc<Flight<Landing>>,
     pub(super) key: Box<[u8]>,
     /// What is kept and may have changed.
     pub(super) kept: Option<Arc<Entry>>,
@@ -49,7 +49,7 @@ struct Keeping(Arc<Insertion>);
 /// The session while it waits; it rests in the end, unless something else was found out.
 struct Waiting {
     session: Arc<Session>,
-    flight: Arc<Flight>,
+    flight: Arc<Flight<Landing>>,
     is_settled: bool,
 }
 
@@ -123,15 +123,20 @@ impl Fetch {
                         waiting.settle(State::Uncacheable);
                     }
                     if end_stream {
-                        return self.complete(insertion, None).await;
+                        self.complete(insertion, None).await;
+                        break;
                     }
                 }
                 CallEvent::Trailers(trailers) => {
                     let trailers = Arc::new(Head::of(&trailers));
-                    return self.complete(insertion, Some(trailers)).await;
+                    self.complete(insertion, Some(trailers)).await;
+                    break;
                 }
                 CallEvent::Head { .. } | CallEvent::Reset => return,
             }
+        }
+        if is_kept {
+            waiting.settle(State::Idle);
         }
     }
 
@@ -173,7 +178,7 @@ impl Waiting {
 
 impl Drop for Keeping {
     fn drop(&mut self) {
-        self.0.fail();
+        self.0.leave();
     }
 }
 

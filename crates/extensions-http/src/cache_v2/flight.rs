@@ -1,45 +1,36 @@
-//! A question to a host whose answer several wait for.
+//! A question whose answer several wait for.
 
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
 
-use super::insertion::Insertion;
-use crate::caching::store::Entry;
-
-/// What came of it.
-#[derive(Clone)]
-pub(super) enum Landing {
-    /// The answer is kept as it comes.
-    Inserted(Arc<Insertion>),
-    /// What was kept has not changed, and is this now.
-    Unchanged(Arc<Entry>),
-    /// The answer is for the one who asked.
-    Uncacheable,
-    /// There is none.
-    Failed,
-}
-
 /// The question.
-#[derive(Default)]
-pub(super) struct Flight(Mutex<State>);
+pub(super) struct Flight<T>(Mutex<State<T>>);
 
-#[derive(Default)]
-struct State {
-    landing: Option<Landing>,
+struct State<T> {
+    landing: Option<T>,
     /// Of those who wait, each at its own place.
     waiting: Vec<Option<Waker>>,
 }
 
 /// Somebody who waits for the answer.
-pub(super) struct Passenger {
-    flight: Arc<Flight>,
+pub(super) struct Passenger<T> {
+    flight: Arc<Flight<T>>,
     place: Option<usize>,
 }
 
-impl Flight {
+impl<T> Default for Flight<T> {
+    fn default() -> Self {
+        Flight(Mutex::new(State {
+            landing: None,
+            waiting: Vec::new(),
+        }))
+    }
+}
+
+impl<T> Flight<T> {
     /// The answer is there; only the first counts.
-    pub(super) fn land(&self, landing: Landing) {
+    pub(super) fn land(&self, landing: T) {
         let waiting = {
             let mut state = self.state();
             if state.landing.is_some() {
@@ -52,22 +43,22 @@ impl Flight {
     }
 
     /// Waits for it.
-    pub(super) fn landing(self: &Arc<Self>) -> Passenger {
+    pub(super) fn landing(self: &Arc<Self>) -> Passenger<T> {
         Passenger {
             flight: Arc::clone(self),
             place: None,
         }
     }
 
-    fn state(&self) -> MutexGuard<'_, State> {
+    fn state(&self) -> MutexGuard<'_, State<T>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl Future for Passenger {
-    type Output = Landing;
+impl<T: Clone> Future for Passenger<T> {
+    type Output = T;
 
-    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Landing> {
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<T> {
         let flight = Arc::clone(&self.flight);
         let mut state = flight.state();
         if let Some(landing) = &state.landing {

@@ -9,6 +9,7 @@ use std::time::SystemTime;
 
 use nuncio_contract::buffer::Buffer;
 
+use super::flight::Flight;
 use crate::caching::store::{Head, Store};
 
 /// How much is given at once.
@@ -20,6 +21,8 @@ const WINDOW_BYTES: usize = 256 << 10;
 pub(super) struct Insertion {
     pub(super) head: Head,
     pub(super) came: SystemTime,
+    /// Lands once nobody is keeping it any more.
+    pub(super) kept: Arc<Flight<()>>,
     store: Arc<Store>,
     coming: Mutex<Coming>,
 }
@@ -81,6 +84,7 @@ impl Insertion {
         Arc::new(Insertion {
             head,
             came,
+            kept: Arc::default(),
             store: Arc::clone(store),
             coming: Mutex::new(Coming {
                 bytes: Bytes::Growing(Vec::new()),
@@ -143,7 +147,18 @@ impl Insertion {
         body
     }
 
-    /// It broke off.
+    /// Whether all of it is there, and is being kept.
+    pub(super) fn is_whole(&self) -> bool {
+        matches!(self.coming().bytes, Bytes::Whole(_))
+    }
+
+    /// Nobody keeps it any more: it is kept, or broke off.
+    pub(super) fn leave(&self) {
+        self.fail();
+        self.kept.land(());
+    }
+
+    /// It broke off, if it has no end yet.
     pub(super) fn fail(&self) {
         let mut coming = self.coming();
         if coming.end.is_none() {

@@ -10,10 +10,10 @@ use nuncio_contract::calls::{CallEvent, CallOptions, Calls, HttpCall};
 use nuncio_contract::headers::{HeaderMap, Known};
 
 use super::fetch::{Direct, Fetch, Handover, may_be_kept};
-use super::flight::{Flight, Landing};
+use super::flight::Flight;
 use super::insertion::Insertion;
 use super::serving::Serving;
-use super::sessions::{Session, State};
+use super::sessions::{Landing, Session, State};
 use super::stats::Status;
 use crate::caching::control::RequestControl;
 use crate::caching::storage::Storage;
@@ -52,6 +52,10 @@ impl Ask {
                     let landing = flight.landing().await;
                     return self.landed(landing, false, None).await;
                 }
+                State::Coming(insertion) if insertion.is_whole() => {
+                    insertion.kept.landing().await;
+                    continue;
+                }
                 State::Coming(insertion) => return self.join(&insertion).await,
                 State::Idle => self.store.find(&self.key).await,
             };
@@ -71,7 +75,11 @@ impl Ask {
     }
 
     /// Asks for all.
-    async fn lead(self, flight: Arc<Flight>, kept: Option<Arc<Entry>>) -> Result<Serving, Nothing> {
+    async fn lead(
+        self,
+        flight: Arc<Flight<Landing>>,
+        kept: Option<Arc<Entry>>,
+    ) -> Result<Serving, Nothing> {
         let handover: Handover = Rc::new(RefCell::new(None));
         let mut request = self.request.clone();
         let is_ranged = request.contains(Known::Range);

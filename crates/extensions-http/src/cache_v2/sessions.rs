@@ -13,7 +13,7 @@ use super::flight::Flight;
 use super::insertion::Insertion;
 use crate::caching::files::FileStore;
 use crate::caching::storage::Storage;
-use crate::caching::store::{MAX_BYTES, Store};
+use crate::caching::store::{Entry, MAX_BYTES, Store};
 
 const MEMORY_LABEL: &str = "envoy_extensions_http_cache_v2_simple";
 const FILES_LABEL: &str = "envoy_extensions_http_cache_v2_file_system_http_cache";
@@ -22,6 +22,19 @@ const MAX_KEYS_BYTES: usize = 32 << 20;
 /// What a key takes besides its text, about.
 const KEY_OVERHEAD_BYTES: usize = 256;
 
+/// What came of a question to a host.
+#[derive(Clone)]
+pub(super) enum Landing {
+    /// The answer is kept as it comes.
+    Inserted(Arc<Insertion>),
+    /// What was kept has not changed, and is this now.
+    Unchanged(Arc<Entry>),
+    /// The answer is for the one who asked.
+    Uncacheable,
+    /// There is none.
+    Failed,
+}
+
 /// What is known of a key.
 #[derive(Clone, Default)]
 pub(super) enum State {
@@ -29,7 +42,7 @@ pub(super) enum State {
     #[default]
     Idle,
     /// Its host was asked.
-    Asked(Arc<Flight>),
+    Asked(Arc<Flight<Landing>>),
     /// It is coming, and is being kept.
     Coming(Arc<Insertion>),
     /// Its last answer was not to be kept.
@@ -70,7 +83,7 @@ impl Session {
     }
 
     /// Becomes the one who asks; none if something has changed.
-    pub(super) fn lead(&self, version: u64) -> Option<Arc<Flight>> {
+    pub(super) fn lead(&self, version: u64) -> Option<Arc<Flight<Landing>>> {
         let mut known = self.known();
         if known.version != version {
             return None;

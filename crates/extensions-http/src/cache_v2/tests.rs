@@ -9,9 +9,9 @@ use nuncio_contract::http_filter::HeadersStatus;
 use nuncio_contract::stats::Gauge;
 
 use super::ROOM;
-use super::flight::{Flight, Landing};
+use super::flight::Flight;
 use super::insertion::{Insertion, Piece, Reader};
-use super::sessions::{Sessions, State};
+use super::sessions::{Landing, Sessions, State};
 use crate::caching::storage::Storage;
 use crate::caching::store::{Head, Store};
 use crate::tests::harness::{Worker, refusal, response};
