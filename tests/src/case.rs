@@ -170,6 +170,10 @@ pub struct UpstreamSpec {
     /// says that no more will come, and closes.
     #[serde(default)]
     pub tcp: Option<Vec<UpstreamStep>>,
+    /// Speaks Redis: answers by the words of commands, in lower case; see [`nuncio_testkit::upstream::RedisAnswers`]. They
+    /// may tell the ports of all upstreams.
+    #[serde(default)]
+    pub redis: Option<BTreeMap<String, RedisAnswer>>,
     /// Speaks with the proxy as a control plane.
     #[serde(default)]
     pub control_plane: Option<PlaneSpec>,
@@ -181,6 +185,26 @@ pub struct UpstreamSpec {
     /// Answers datagrams; see [`nuncio_testkit::datagrams::Echo`].
     #[serde(default)]
     pub udp: bool,
+}
+
+/// An answer of Redis.
+#[derive(Debug, Deserialize)]
+#[serde(untagged)]
+pub enum RedisAnswer {
+    /// Always the same.
+    One(String),
+    /// One after another; the last one stays.
+    Turns(Vec<String>),
+}
+
+impl RedisAnswer {
+    /// All its texts.
+    pub fn texts(&self) -> &[String] {
+        match self {
+            Self::One(text) => std::slice::from_ref(text),
+            Self::Turns(texts) => texts,
+        }
+    }
 }
 
 /// An answer: one text to send, steps, or a row of answers.

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::io;
 
+use nuncio_testkit::bytes::from_text;
 use nuncio_testkit::datagrams::Echo;
 use nuncio_testkit::mask::Masks;
 use nuncio_testkit::names::NameServer;
@@ -12,7 +13,7 @@ use nuncio_testkit::proxy::Scratch;
 use nuncio_testkit::quic_host::QuicHost;
 use nuncio_testkit::template;
 use nuncio_testkit::tls::Authority;
-use nuncio_testkit::upstream::Upstream;
+use nuncio_testkit::upstream::{RedisAnswers, Upstream};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
@@ -72,26 +73,7 @@ impl Setup {
             setup.scratch.path().join("ca.pem"),
             &authority.certificate_pem,
         )?;
-        for (name, spec) in &case.upstreams {
-            if spec.control_plane.is_some() || spec.tells_ports {
-                continue;
-            }
-            if spec.udp {
-                setup.echoes.insert(name.clone(), Echo::start(name)?);
-                continue;
-            }
-            if let Some(answers) = &spec.quic {
-                let host = upstreams::start_quic(answers)?;
-                setup.quic_hosts.insert(name.clone(), host);
-                continue;
-            }
-            let upstream =
-                upstreams::start(name, spec, &authority, &mut |text| Ok(text.to_owned()))?;
-            if spec.unix_socket {
-                setup.gates.push(UnixGate::open(upstream.port())?);
-            }
-            setup.upstreams.insert(name.clone(), upstream);
-        }
+        let redis_hosts = setup.start_upstreams(case, &authority)?;
         for (name, spec) in &case.sinks {
             setup.sinks.insert(name.clone(), Collector::start(spec)?);
         }
@@ -112,8 +94,13 @@ impl Setup {
             }
         }
         for (name, spec) in case.upstreams.iter().filter(|(_, spec)| spec.tells_ports) {
-            let upstream = upstreams::start(name, spec, &authority, &mut |text| setup.fill(text))?;
+            let redis = RedisAnswers::default();
+            let fill = &mut |text: &str| setup.fill(text);
+            let upstream = upstreams::start(name, spec, &authority, &redis, fill)?;
             setup.upstreams.insert(name.clone(), upstream);
+        }
+        for (spec, answers) in redis_hosts {
+            setup.tell_redis(spec, &answers)?;
         }
         for (name, text) in &case.files {
             let filled = setup.fill(text)?;
@@ -122,6 +109,51 @@ impl Setup {
             fs::write(path, filled)?;
         }
         Ok(setup)
+    }
+
+    /// Starts the upstreams that tell no ports of others from the start; what is left to say to hosts of Redis.
+    fn start_upstreams<'c>(
+        &mut self,
+        case: &'c Case,
+        authority: &Authority,
+    ) -> io::Result<Vec<(&'c UpstreamSpec, RedisAnswers)>> {
+        let mut redis_hosts = Vec::new();
+        for (name, spec) in &case.upstreams {
+            if spec.control_plane.is_some() || spec.tells_ports {
+                continue;
+            }
+            if spec.udp {
+                self.echoes.insert(name.clone(), Echo::start(name)?);
+                continue;
+            }
+            if let Some(answers) = &spec.quic {
+                let host = upstreams::start_quic(answers)?;
+                self.quic_hosts.insert(name.clone(), host);
+                continue;
+            }
+            let redis = RedisAnswers::default();
+            let upstream = upstreams::start(name, spec, authority, &redis, &mut |text| {
+                Ok(text.to_owned())
+            })?;
+            if spec.redis.is_some() {
+                redis_hosts.push((spec, redis));
+            }
+            if spec.unix_socket {
+                self.gates.push(UnixGate::open(upstream.port())?);
+            }
+            self.upstreams.insert(name.clone(), upstream);
+        }
+        Ok(redis_hosts)
+    }
+
+    /// Says what a host of Redis answers, now that all ports are known.
+    fn tell_redis(&mut self, spec: &UpstreamSpec, answers: &RedisAnswers) -> io::Result<()> {
+        for (command, answer) in spec.redis.iter().flatten() {
+            let texts = answer.texts().iter();
+            let filled = texts.map(|text| self.fill(text).map(|it| from_text(&it)));
+            answers.answer(command, filled.collect::<io::Result<_>>()?);
+        }
+        Ok(())
     }
 
     /// The port of a listener.

@@ -8,7 +8,7 @@ use nuncio_testkit::bytes::{from_lines, from_text};
 use nuncio_testkit::quic_host::{QuicAnswers, QuicHost, QuicStep};
 use nuncio_testkit::script::{Script, Step};
 use nuncio_testkit::tls::{self, Authority};
-use nuncio_testkit::upstream::{Http2Script, Http2Step, Speaks, Upstream};
+use nuncio_testkit::upstream::{Http2Script, Http2Step, RedisAnswers, Speaks, Upstream};
 
 use crate::case::{
     Answer, Http2Answer, Http2Upstream, Http3Send, UpstreamHttp2Step, UpstreamHttp2Word,
@@ -20,7 +20,7 @@ use crate::coding;
 /// Fills the placeholders of a text.
 type Fill<'f> = &'f mut dyn FnMut(&str) -> io::Result<String>;
 
-/// Starts an upstream; `fill` is for the texts of its answers.
+/// Starts an upstream; `fill` is for the texts of its answers. What it answers as a host of Redis is said later.
 ///
 /// # Errors
 /// If the case is wrong or a socket cannot be had.
@@ -28,6 +28,7 @@ pub fn start(
     name: &str,
     spec: &UpstreamSpec,
     authority: &Authority,
+    redis: &RedisAnswers,
     fill: Fill<'_>,
 ) -> io::Result<Upstream> {
     if spec.refuses {
@@ -43,7 +44,7 @@ pub fn start(
         }
         None => None,
     };
-    Upstream::speaking(name, speaks(spec, fill)?, tls)
+    Upstream::speaking(name, speaks(spec, redis, fill)?, tls)
 }
 
 /// Starts a host of QUIC.
@@ -87,9 +88,12 @@ fn quic_step(step: &Http3Send) -> io::Result<QuicStep> {
     })
 }
 
-fn speaks(spec: &UpstreamSpec, fill: Fill<'_>) -> io::Result<Speaks> {
+fn speaks(spec: &UpstreamSpec, redis: &RedisAnswers, fill: Fill<'_>) -> io::Result<Speaks> {
     if let Some(http2) = &spec.http2 {
         return Ok(Speaks::Http2(http2_script(http2)?));
+    }
+    if spec.redis.is_some() {
+        return Ok(Speaks::Redis(redis.clone()));
     }
     if let Some(steps) = &spec.tcp {
         return Ok(Speaks::Tcp(

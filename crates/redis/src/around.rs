@@ -7,7 +7,7 @@ use nuncio_contract::services::WorkerServices;
 use nuncio_contract::stream_info::StreamInfo;
 
 use crate::client::{Answer, Client, Pool};
-use crate::commands::{Words, reads, word};
+use crate::commands::{Words, reads_only, word};
 use crate::config::RedisProxyConfig;
 use crate::routes::Route;
 
@@ -46,7 +46,7 @@ impl<'a> Around<'a> {
         Some(Routed {
             route,
             key: key_there,
-            is_read: is_read(&words),
+            is_read: reads_only(&words),
             words,
         })
     }
@@ -91,15 +91,10 @@ impl<'a> Around<'a> {
     pub(crate) fn pool_of_none(&self, words: &Words) -> Option<&'a Rc<Pool>> {
         let of = FormatContext::new(self.info, self.services);
         let (route, _) = self.config.routes.find(b"", &of)?;
-        self.pool(route.target(is_read(words)))
+        self.pool(route.target(reads_only(words)))
     }
 
     pub(crate) fn random(&self) -> u64 {
         self.services.random_u64()
     }
-}
-
-fn is_read(words: &Words) -> bool {
-    let name = word(words, 0).to_ascii_lowercase();
-    std::str::from_utf8(&name).is_ok_and(reads)
 }

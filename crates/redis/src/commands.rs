@@ -119,6 +119,12 @@ pub(crate) fn reads(name: &str) -> bool {
     WRITES.binary_search(&name).is_err()
 }
 
+/// Whether a command is one that changes nothing.
+pub(crate) fn reads_only(words: &Words) -> bool {
+    let name = word(words, 0).to_ascii_lowercase();
+    std::str::from_utf8(&name).is_ok_and(reads)
+}
+
 /// Whether it is counted under its own name where it is sent; all others are unknown there.
 pub(crate) fn is_known(name: &str) -> bool {
     matches!(

@@ -7,15 +7,18 @@ use std::time::Duration;
 use nuncio_config::typed::{Any, Refused};
 use nuncio_contract::data_source::DataSource;
 use nuncio_contract::stats::Scope;
+use nuncio_upstream::forward_proxy::DnsCache;
+use nuncio_upstream::redis_cluster::ReadPolicy;
 
 use crate::commands::COMMANDS;
 use crate::faults::Faults;
-use crate::messages::{ConnPoolSettings, ReadPolicy, RedisProxyMessage};
+use crate::messages::{ConnPoolSettings, RedisProxyMessage};
 use crate::routes::Routes;
 use crate::stats::{CommandStats, LatencyMicros, LatencyMillis, ProxyStats, SplitterStats};
 use crate::targets::{CompileContext, Target, Targets};
 
 const DEFAULT_FLUSH_TIMEOUT: Duration = Duration::from_millis(3);
+const DEFAULT_MAX_STRANGERS: usize = 100;
 const MAX_PASSWORD_BYTES: usize = 1 << 20;
 
 /// How hosts are asked.
@@ -27,9 +30,13 @@ pub(crate) struct PoolSettings {
     pub(crate) flush_bytes: usize,
     pub(crate) flush_timeout: Duration,
     pub(crate) counts_commands: bool,
-    /// Whether hosts are told that they may be replicas.
-    pub(crate) reads_replicas: bool,
+    /// Which hosts of a Redis cluster are read; all are told that they may be replicas unless it is the primaries.
+    pub(crate) read_policy: ReadPolicy,
     pub(crate) connections_per_second: Option<u32>,
+    /// To how many hosts that are none of the cluster's a worker is connected at most.
+    pub(crate) max_strangers: usize,
+    /// Where names are looked up that redirections tell; none: they are not.
+    pub(crate) names: Option<Arc<DnsCache>>,
 }
 
 /// The compiled config.
@@ -60,6 +67,7 @@ impl RedisProxyConfig {
         let scope = context
             .stats
             .scope(&format!("redis.{}", message.stat_prefix));
+        let settings = message.settings.compile(context)?;
         let mut targets = Targets::new(context);
         let routes = Routes::compile(message.prefix_routes.as_ref(), &mut targets);
         let targets = targets.all();
@@ -76,7 +84,7 @@ impl RedisProxyConfig {
         let custom_commands: Vec<_> = custom.cloned().collect();
         Ok(RedisProxyConfig {
             command_scopes: register(&scope, &custom_commands, message.latency_in_micros),
-            settings: message.settings.compile(),
+            settings,
             in_micros: message.latency_in_micros,
             routes: routes?,
             targets,
@@ -113,20 +121,31 @@ fn register(scope: &Scope, custom: &[String], in_micros: bool) -> HashMap<Box<st
 }
 
 impl ConnPoolSettings {
-    fn compile(&self) -> PoolSettings {
-        PoolSettings {
+    fn compile(&self, context: &mut CompileContext<'_>) -> Result<PoolSettings, Refused> {
+        let names = self.dns_cache_config.as_ref();
+        let names = names
+            .map(|config| config.compile(context.ctx))
+            .transpose()?;
+        let names = names.filter(|_| self.enable_redirection);
+        Ok(PoolSettings {
+            names: names.map(|settings| (context.cache_of_names)(&settings)),
             op_timeout: self.op_timeout,
             tags_keys: self.enable_hashtagging,
             follows_redirections: self.enable_redirection,
             flush_bytes: usize::try_from(self.max_buffer_size_before_flush).unwrap_or(usize::MAX),
             flush_timeout: self.buffer_flush_timeout.unwrap_or(DEFAULT_FLUSH_TIMEOUT),
             counts_commands: self.enable_command_stats,
-            reads_replicas: self.read_policy != ReadPolicy::Primary,
+            read_policy: self.read_policy.compile(),
             connections_per_second: self
                 .connection_rate_limit
                 .as_ref()
                 .map(|limit| limit.connection_rate_limit_per_sec),
-        }
+            max_strangers: self
+                .max_upstream_unknown_connections
+                .map_or(DEFAULT_MAX_STRANGERS, |limit| {
+                    usize::try_from(limit).unwrap_or(usize::MAX)
+                }),
+        })
     }
 }
 
@@ -146,8 +165,10 @@ pub(crate) fn of_passwords(username: &str, passwords: &[&str]) -> RedisProxyConf
             flush_bytes: 0,
             flush_timeout: DEFAULT_FLUSH_TIMEOUT,
             counts_commands: false,
-            reads_replicas: false,
+            read_policy: ReadPolicy::Primary,
             connections_per_second: None,
+            max_strangers: DEFAULT_MAX_STRANGERS,
+            names: None,
         },
         in_micros: false,
         routes: Routes::default(),

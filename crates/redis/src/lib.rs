@@ -10,10 +10,8 @@
 //! commands unanswered, or 1 MiB of answers unread, is not read. Defaults are Envoy's. Trust: clients are let in by
 //! `downstream_auth_*`; hosts are trusted with what they answer. Envoy's documentation: network filters, Redis proxy.
 //!
-//! Different from Envoy: redirections go to members of the cluster only, others are passed on to the client; `SCAN` and
-//! `INFO.SHARD` go to clusters of one host only and `INFO` is not added up over several; a host that was removed keeps
-//! its connection until another is opened. Refused as not supported yet: Redis clusters, version 3 of the protocol,
-//! `external_auth_provider`, `dns_cache_config`, `max_upstream_unknown_connections`.
+//! Different from Envoy: a command follows 16 redirections at most; `INFO` is not added up over several hosts; a host that was removed keeps its connection until another is opened. Refused as not
+//! supported yet: version 3 of the protocol, `external_auth_provider`.
 #![forbid(unsafe_code)]
 
 mod around;

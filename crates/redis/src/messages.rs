@@ -5,7 +5,9 @@ use std::time::Duration;
 use nuncio_config::typed::Spanned;
 use nuncio_config::{enumeration, message};
 use nuncio_contract::data_source::DataSource;
+use nuncio_contract::forward_proxy::DnsCacheConfig;
 use nuncio_contract::matching::RuntimeFractionalPercent;
+use nuncio_upstream::redis_cluster::ReadPolicy;
 
 message! {
     /// The filter's config.
@@ -31,19 +33,37 @@ message! {
         pub(crate) max_buffer_size_before_flush: u32,
         pub(crate) buffer_flush_timeout: Option<Duration>,
         pub(crate) enable_command_stats: bool,
-        pub(crate) read_policy: ReadPolicy,
+        pub(crate) read_policy: ReadPolicyName,
+        pub(crate) dns_cache_config: Option<DnsCacheConfig>,
+        pub(crate) max_upstream_unknown_connections: Option<u32>,
         pub(crate) connection_rate_limit: Option<ConnectionRateLimit>,
     }
 }
 
 enumeration! {
     /// Which hosts of a Redis cluster are read.
-    pub(crate) enum ReadPolicy: "envoy.extensions.filters.network.redis_proxy.v3.RedisProxy.ConnPoolSettings.ReadPolicy" {
+    pub(crate) enum ReadPolicyName: "envoy.extensions.filters.network.redis_proxy.v3.RedisProxy.ConnPoolSettings.ReadPolicy" {
         MASTER => Primary,
         PREFER_MASTER => PreferPrimary,
         REPLICA => Replica,
         PREFER_REPLICA => PreferReplica,
         ANY => Any,
+        LOCAL_ZONE_AFFINITY => LocalZone,
+        LOCAL_ZONE_AFFINITY_REPLICAS_AND_PRIMARY => LocalZoneWithPrimary,
+    }
+}
+
+impl ReadPolicyName {
+    pub(crate) fn compile(self) -> ReadPolicy {
+        match self {
+            ReadPolicyName::Primary => ReadPolicy::Primary,
+            ReadPolicyName::PreferPrimary => ReadPolicy::PreferPrimary,
+            ReadPolicyName::Replica => ReadPolicy::Replica,
+            ReadPolicyName::PreferReplica => ReadPolicy::PreferReplica,
+            ReadPolicyName::Any => ReadPolicy::Any,
+            ReadPolicyName::LocalZone => ReadPolicy::LocalZone,
+            ReadPolicyName::LocalZoneWithPrimary => ReadPolicy::LocalZoneWithPrimary,
+        }
     }
 }
 

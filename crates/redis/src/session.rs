@@ -16,7 +16,7 @@ use tokio::sync::oneshot;
 use crate::commands::{Kind, Words, kind, word};
 use crate::on_worker::{Counts, OnWorker};
 use crate::splitter::{self, Begun, Login, Outcome, Said, answer};
-use crate::transaction::Transaction;
+use crate::transaction::{Transaction, not_within};
 
 /// A client with so many commands that are not answered is not read.
 const MAX_PENDING: usize = 1024;
@@ -192,6 +192,10 @@ impl<'a> Session<'a> {
         match said {
             Said::Answer(value) => Pending::Ready(value),
             Said::Hello(begun) => {
+                let begun = match self.transaction.is_active {
+                    true => Begun::error(not_within(name.as_bytes())),
+                    false => begun,
+                };
                 let counts = self.proxy.counts(&name);
                 counts.stats.total.inc();
                 let measured = Measured {

@@ -66,42 +66,6 @@ stat_group! {
     }
 }
 
-stat_group! {
-    /// All commands to a cluster's hosts, at `cluster.<name>.redis_cluster.upstream_commands.`.
-    pub struct UpstreamStats("") {
-        histograms { upstream_rq_time: Microseconds }
-    }
-}
-
-stat_group! {
-    /// A command to a cluster's hosts, at `cluster.<name>.redis_cluster.upstream_commands.<command>.`; each of these
-    /// is listed once it counts.
-    pub struct CommandTotal("") {
-        counters { total }
-    }
-}
-
-stat_group! {
-    /// Beside [`CommandTotal`].
-    pub struct CommandSuccess("") {
-        counters { success }
-    }
-}
-
-stat_group! {
-    /// Beside [`CommandTotal`].
-    pub struct CommandFailure("") {
-        counters { failure }
-    }
-}
-
-stat_group! {
-    /// Beside [`CommandTotal`].
-    pub struct CommandTime("") {
-        histograms { latency: Microseconds }
-    }
-}
-
 /// How long a command takes, in the unit that is wanted.
 pub(crate) enum Latency {
     Millis(Arc<LatencyMillis>),

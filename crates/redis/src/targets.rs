@@ -1,8 +1,12 @@
 //! The clusters that commands go to.
 
+use std::sync::Arc;
+
 use nuncio_config::typed::Ctx;
+use nuncio_contract::forward_proxy::DnsCacheSettings;
 use nuncio_contract::stats::{Scope, StatsStore};
 use nuncio_upstream::ClusterId;
+use nuncio_upstream::forward_proxy::DnsCache;
 
 use crate::stats::ClusterStats;
 
@@ -19,6 +23,8 @@ pub struct CompileContext<'a> {
     pub ctx: &'a mut Ctx,
     /// Gives the number of a cluster.
     pub cluster_id: &'a mut dyn FnMut(&str) -> ClusterId,
+    /// Gives a cache of names.
+    pub cache_of_names: &'a dyn Fn(&DnsCacheSettings) -> Arc<DnsCache>,
     /// The stats.
     pub stats: &'a StatsStore,
 }

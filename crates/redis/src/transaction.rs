@@ -41,9 +41,27 @@ impl Connections {
     }
 }
 
+/// Whether a command may be part of a transaction: one with keys of its own, or one of the configuration.
+fn may_be_part(name: &str) -> bool {
+    let kind = kind(name).unwrap_or(Kind::Simple);
+    matches!(
+        kind,
+        Kind::Simple | Kind::Sum | Kind::Mget | Kind::Mset | Kind::Transaction
+    )
+}
+
+/// What is said of one that may not.
+pub(crate) fn not_within(name: &[u8]) -> Vec<u8> {
+    let name = String::from_utf8_lossy(name);
+    format!("'{name}' command is not supported within transaction").into_bytes()
+}
+
 impl Transaction {
     /// Takes a command that begins or ends it, or is part of it.
     pub(crate) fn take(&mut self, name: &str, words: &Words, around: &Around<'_>) -> Begun {
+        if !may_be_part(name) {
+            return Begun::Said(Value::Error(not_within(word(words, 0))));
+        }
         if let Some(said) = self.answer_here(name) {
             return Begun::Said(said);
         }

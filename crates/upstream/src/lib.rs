@@ -41,6 +41,8 @@ pub mod outlier_watch;
 pub mod override_host;
 mod pool;
 pub mod proxy_protocol;
+pub mod redis_cluster;
+pub mod redis_counts;
 pub mod retry;
 mod server_names;
 pub mod socket_match;

@@ -6,6 +6,7 @@ use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 
+use nuncio_contract::forward_proxy::DnsCacheSettings;
 use nuncio_contract::on_demand::{ClusterSource, Found};
 use nuncio_contract::stats::{Scope, StatsStore};
 use tokio::sync::mpsc::UnboundedReceiver;
@@ -15,10 +16,11 @@ use tokio::sync::watch;
 use crate::cluster::{
     AroundClusters, ClusterSettings, ClusterShared, Provided, ProvidedSettings, ProxyPlace,
 };
-use crate::forward_proxy::DnsCaches;
+use crate::forward_proxy::{DnsCache, DnsCaches, WantedCaches};
 use crate::on_demand::{Question, Questions};
 use crate::original_dst::OriginalDst;
 use crate::outlier_detection::OutlierSettings;
+use crate::redis_cluster::RedisCluster;
 use crate::transport_socket::TransportSocket;
 
 /// A cluster's number: its slot in the tables of the manager and the workers. A removed cluster's slot is
@@ -132,6 +134,9 @@ impl ClusterManager {
             }
             ProvidedSettings::Aggregate(names) => Provided::Aggregate(Arc::clone(names)),
             ProvidedSettings::Composite(names) => Provided::Composite(Arc::clone(names)),
+            ProvidedSettings::Redis(of) => {
+                Provided::Redis(Box::new(RedisCluster::new((**of).clone())))
+            }
         })
     }
 
@@ -219,6 +224,16 @@ impl ClusterManager {
     /// A cluster by number; a retired one too.
     pub fn get(&self, id: ClusterId) -> Option<Arc<ClusterShared>> {
         self.read().slots.get(id.slot())?.serving().cloned()
+    }
+
+    /// A cache of names for who is no cluster.
+    pub fn cache_of_names(&self, settings: &DnsCacheSettings) -> Arc<DnsCache> {
+        self.names.want(settings, &self.stats)
+    }
+
+    /// Such caches as the main thread is to begin; none after the first time.
+    pub fn take_wanted_caches(&self) -> Option<WantedCaches> {
+        self.names.take_wanted()
     }
 
     /// Asks the main thread for a cluster that is not there.

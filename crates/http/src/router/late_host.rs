@@ -43,7 +43,7 @@ pub(super) fn destination(
             let asked = hosts.asked_for(Some(&state.request), &state.info);
             asked.map(Destination::Address)
         }
-        Provided::Aggregate(_) | Provided::Composite(_) => None,
+        Provided::Aggregate(_) | Provided::Composite(_) | Provided::Redis(_) => None,
     }
 }
 
@@ -99,7 +99,10 @@ impl<D: Downstream> Router<'_, '_, D> {
         match cluster.shared().provided()? {
             Provided::Names(_) if cluster.host_named(asked).is_some() => None,
             Provided::Names(names) => Some(names.look_up(asked)),
-            Provided::OriginalDst(_) | Provided::Aggregate(_) | Provided::Composite(_) => None,
+            Provided::OriginalDst(_)
+            | Provided::Aggregate(_)
+            | Provided::Composite(_)
+            | Provided::Redis(_) => None,
         }
     }
 

@@ -111,8 +111,9 @@ impl Link<'_> {
             if self.poll_send(cx).is_err() {
                 return Poll::Ready(EndedBy::Host);
             }
-            // The host is gone: as in Envoy what was sent is answered before.
-            if self.asked.is_empty() && self.connection.is_unwanted() {
+            // As in Envoy what was sent is answered before.
+            let is_leaving = self.shared.is_leaving.get() || self.connection.is_unwanted();
+            if is_leaving && self.asked.is_empty() {
                 return Poll::Ready(EndedBy::Us);
             }
             let most = Buffer::BODY_BYTES;

@@ -1,6 +1,5 @@
 //! Connections to hosts: one a worker and host, whose commands are answered in their order.
 
-mod counts;
 mod link;
 mod pool;
 mod redirection;
@@ -14,6 +13,8 @@ use std::time::Instant;
 use nuncio_codec::resp::{Value, encode_command};
 use nuncio_contract::services::{LocalFuture, WorkerServices};
 use nuncio_net::tasks::spawn_seldom;
+use nuncio_upstream::redis_cluster::{ReadPolicy, Trouble};
+use nuncio_upstream::redis_counts::{CommandCounts, Named};
 use nuncio_upstream::{WorkerCluster, WorkerHost};
 use tokio::sync::oneshot;
 
@@ -21,7 +22,6 @@ pub(crate) use pool::Pool;
 
 use crate::commands::Words;
 use crate::config::SharedConfig;
-use counts::{CommandCounts, Named};
 
 /// What a host says to a command; none: it says nothing any more.
 pub(crate) type Answer = LocalFuture<Option<Value>>;
@@ -48,6 +48,8 @@ struct Shared {
     is_closed: Cell<bool>,
     /// Whether nobody has more commands for it.
     is_left: Cell<bool>,
+    /// Whether it ends once all commands are answered.
+    is_leaving: Cell<bool>,
 }
 
 /// A connection to a host, for who has commands. It ends when this is dropped.
@@ -71,6 +73,7 @@ impl Client {
             waker: Cell::default(),
             is_closed: Cell::new(false),
             is_left: Cell::new(false),
+            is_leaving: Cell::new(false),
         });
         let client = Client(shared);
         client.introduce();
@@ -80,18 +83,13 @@ impl Client {
 
     /// What a host is told before all else.
     fn introduce(&self) {
-        let ignored = |words: &[&[u8]]| {
-            let words = words.iter().map(|word| word.to_vec()).collect();
-            self.push(&Rc::new(words), None);
-        };
-        if let Some(credentials) = self.0.cluster.settings().redis.as_deref() {
-            match credentials.username.as_slice() {
-                [] => ignored(&[b"auth", &credentials.password]),
-                username => ignored(&[b"auth", username, &credentials.password]),
-            }
+        let options = self.0.cluster.settings().redis.as_deref();
+        let address = self.0.host.host().address;
+        if let Some(credentials) = options.and_then(|of| of.of(address)) {
+            self.push(&Rc::new(credentials.words()), None);
         }
-        if self.0.config.settings.reads_replicas {
-            ignored(&[b"readonly"]);
+        if self.0.config.settings.read_policy != ReadPolicy::Primary {
+            self.push(&Rc::new(vec![b"readonly".to_vec()]), None);
         }
     }
 
@@ -133,6 +131,12 @@ impl Client {
         self.wake();
     }
 
+    /// Has it end once what was sent is answered.
+    fn let_go(&self) {
+        self.0.is_leaving.set(true);
+        self.wake();
+    }
+
     /// Has its connection look at what has changed.
     fn wake(&self) {
         if let Some(waker) = self.0.waker.take() {
@@ -162,6 +166,12 @@ impl Shared {
             let took = self.services.now() - request.begun;
             let named = request.counts.as_deref();
             self.counts.answered(named, took, value, is_unwanted);
+        }
+        if value.is_none()
+            && !is_unwanted
+            && let Some(redis) = self.cluster.redis()
+        {
+            redis.refresh.count(Trouble::Failure, self.services.now());
         }
         if let Some(answer) = request.answer {
             let _nobody_may_wait_for_it = answer.send(value);

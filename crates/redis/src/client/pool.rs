@@ -8,11 +8,13 @@ use std::sync::Arc;
 
 use nuncio_contract::token_bucket::TokenBucket;
 use nuncio_tcp::Worker;
+use nuncio_upstream::forward_proxy::DnsCache;
+use nuncio_upstream::redis_cluster::{ReadPolicy, ShardPlace, Trouble, slot_of_key, tag_of_key};
+use nuncio_upstream::redis_counts::CommandCounts;
 use nuncio_upstream::{PickContext, WorkerCluster, WorkerHost, hash_of_key};
 
-use super::counts::CommandCounts;
 use super::{Answer, Client};
-use crate::commands::Words;
+use crate::commands::{Words, is_known, reads_only};
 use crate::config::SharedConfig;
 use crate::stats::ClusterStats;
 
@@ -24,6 +26,10 @@ pub(crate) struct Pool {
     target: usize,
     /// By the identity of their hosts, which the clients hold.
     clients: RefCell<HashMap<usize, Client>>,
+    /// Those to hosts that are none of the cluster's, which others have named.
+    strangers: RefCell<HashMap<SocketAddr, Client>>,
+    /// Those that get no commands any more, and end with the last answer.
+    leaving: RefCell<Vec<Client>>,
     /// The cluster's hosts when the clients of those that had gone were last looked for.
     generation: Cell<u64>,
     stats: Arc<ClusterStats>,
@@ -40,9 +46,14 @@ impl Pool {
             worker: worker.clone(),
             target,
             clients: RefCell::default(),
+            strangers: RefCell::default(),
+            leaving: RefCell::default(),
             generation: Cell::default(),
             stats: scope.worker_group(),
-            counts: Rc::new(CommandCounts::new(scope, config.settings.counts_commands)),
+            counts: Rc::new(CommandCounts::new(
+                scope,
+                config.settings.counts_commands.then_some(is_known),
+            )),
             bucket: per_second.map(|rate| TokenBucket::of_a_second(u64::from(rate))),
         })
     }
@@ -52,10 +63,16 @@ impl Pool {
         self.worker.clusters.get(target.id)
     }
 
-    fn host_of(&self, key: &[u8]) -> Option<(Rc<WorkerCluster>, Rc<WorkerHost>)> {
+    /// The host of a key, for a command that reads it where that matters.
+    fn host_of(&self, key: &[u8], reads: bool) -> Option<(Rc<WorkerCluster>, Rc<WorkerHost>)> {
         let cluster = self.cluster()?;
+        if cluster.redis().is_some() {
+            let place = ShardPlace::OfSlot(slot_of_key(key));
+            let host = cluster.host_of_shard(place, self.read_policy(reads))?;
+            return Some((cluster, host));
+        }
         let key = match self.config.settings.tags_keys {
-            true => tag(key),
+            true => tag_of_key(key),
             false => key,
         };
         let context = PickContext {
@@ -68,8 +85,17 @@ impl Pool {
 
     /// Sends a command to the host of a key; none if there is no host, or no connection may be opened to it.
     pub(crate) fn send(self: &Rc<Self>, key: &[u8], words: &Words) -> Option<Answer> {
-        let (cluster, host) = self.host_of(key)?;
-        let answer = self.send_to(&cluster, host, words)?;
+        let (cluster, host) = self.host_of(key, reads_only(words))?;
+        self.send_and_follow(&cluster, host, words)
+    }
+
+    fn send_and_follow(
+        self: &Rc<Self>,
+        cluster: &Rc<WorkerCluster>,
+        host: Rc<WorkerHost>,
+        words: &Words,
+    ) -> Option<Answer> {
+        let answer = self.send_to(cluster, host, words)?;
         match self.config.settings.follows_redirections {
             true => Some(self.followed(answer, words)),
             false => Some(answer),
@@ -78,7 +104,7 @@ impl Pool {
 
     /// The same, if nobody waits for the answer.
     pub(crate) fn send_blindly(&self, key: &[u8], words: &Words) {
-        let Some((cluster, host)) = self.host_of(key) else {
+        let Some((cluster, host)) = self.host_of(key, reads_only(words)) else {
             return;
         };
         let _none_may_be_opened = self.with_client(&cluster, host, |client| {
@@ -86,39 +112,113 @@ impl Pool {
         });
     }
 
-    /// Sends a command to all hosts.
-    pub(crate) fn send_to_all(self: &Rc<Self>, words: &Words) -> Vec<Option<Answer>> {
-        let Some(cluster) = self.cluster() else {
-            return Vec::new();
+    fn read_policy(&self, reads: bool) -> ReadPolicy {
+        match reads {
+            true => self.config.settings.read_policy,
+            false => ReadPolicy::Primary,
+        }
+    }
+
+    /// The shards, which are the hosts where it is no Redis cluster: how many there are.
+    pub(crate) fn shard_count(&self) -> usize {
+        self.cluster().map_or(0, |cluster| match cluster.redis() {
+            Some(_) => cluster.shard_count(),
+            None => cluster.members().len(),
+        })
+    }
+
+    /// Sends a command to a host of a shard.
+    pub(crate) fn send_to_shard(self: &Rc<Self>, shard: usize, words: &Words) -> Option<Answer> {
+        let cluster = self.cluster()?;
+        let host = match cluster.redis() {
+            Some(_) => {
+                let policy = self.read_policy(reads_only(words));
+                cluster.host_of_shard(ShardPlace::Number(shard), policy)
+            }
+            None => cluster.members().into_iter().nth(shard),
         };
-        let members = cluster.members().into_iter();
-        members
-            .map(|host| self.send_to(&cluster, host, words))
+        self.send_and_follow(&cluster, host?, words)
+    }
+
+    /// Sends a command to all shards.
+    pub(crate) fn send_to_all(self: &Rc<Self>, words: &Words) -> Vec<Option<Answer>> {
+        let shards = 0..self.shard_count();
+        shards
+            .map(|shard| self.send_to_shard(shard, words))
             .collect()
     }
 
-    /// How many hosts there are.
-    pub(crate) fn host_count(&self) -> usize {
-        self.cluster().map_or(0, |cluster| cluster.members().len())
+    /// Sends a command to any shard.
+    pub(crate) fn send_to_any(self: &Rc<Self>, random: u64, words: &Words) -> Option<Answer> {
+        if self.cluster()?.redis().is_none() {
+            return self.send(&random.to_le_bytes(), words);
+        }
+        let count = u64::try_from(self.shard_count()).ok()?;
+        let shard = usize::try_from(random.checked_rem(count)?).ok()?;
+        self.send_to_shard(shard, words)
     }
 
-    /// Sends a command to the member with this address, if there is one.
+    /// Sends a command to the host with this address, of the cluster or not.
     pub(super) fn send_to_address(
         &self,
         address: SocketAddr,
         asks_first: bool,
         words: &Words,
     ) -> Option<Answer> {
+        let asking = Rc::new(vec![b"asking".to_vec()]);
+        self.with_client_at(address, |client| {
+            if asks_first {
+                client.send_blindly(&asking);
+            }
+            client.send(words)
+        })
+    }
+
+    fn with_client_at<T>(&self, address: SocketAddr, act: impl FnOnce(&Client) -> T) -> Option<T> {
         let cluster = self.cluster()?;
         let mut members = cluster.members().into_iter();
-        let host = members.find(|host| host.host().address == address)?;
-        if asks_first {
-            let asking = Rc::new(vec![b"asking".to_vec()]);
-            self.with_client(&cluster, Rc::clone(&host), |client| {
-                client.send_blindly(&asking);
-            })?;
+        if let Some(host) = members.find(|host| host.host().address == address) {
+            return self.with_client(&cluster, host, act);
         }
-        self.send_to(&cluster, host, words)
+        let mut strangers = self.strangers.borrow_mut();
+        if let Some(client) = strangers.get(&address).filter(|it| !it.is_closed()) {
+            return Some(act(client));
+        }
+        strangers.retain(|_, client| !client.is_closed());
+        if strangers.len() >= self.config.settings.max_strangers {
+            self.stats.max_upstream_unknown_connections_reached.inc();
+            return None;
+        }
+        let client = self.open(&cluster, cluster.host_outside(address));
+        let done = act(&client);
+        strangers.insert(address, client);
+        Some(done)
+    }
+
+    /// Where names are looked up that redirections tell.
+    pub(super) fn names(&self) -> Option<Arc<DnsCache>> {
+        self.config.settings.names.clone()
+    }
+
+    /// A host says that another one has the key.
+    pub(super) fn count_redirection(&self, is_followed: bool) {
+        let Some(cluster) = self.cluster() else {
+            return;
+        };
+        let traffic = cluster.traffic_stats();
+        if !is_followed {
+            traffic.upstream_internal_redirect_failed_total.inc();
+            return;
+        }
+        traffic.upstream_internal_redirect_succeeded_total.inc();
+        self.count_trouble(Trouble::Redirection);
+    }
+
+    pub(super) fn count_trouble(&self, trouble: Trouble) {
+        let cluster = self.cluster();
+        if let Some(redis) = cluster.as_ref().and_then(|cluster| cluster.redis()) {
+            redis.refresh.count(trouble, self.worker.services.now());
+        }
     }
 
     fn send_to(
@@ -132,7 +232,7 @@ impl Pool {
 
     /// A connection for a transaction alone, to the host of a key.
     pub(crate) fn open_alone(&self, key: &[u8]) -> Option<Client> {
-        let (cluster, host) = self.host_of(key)?;
+        let (cluster, host) = self.host_of(key, false)?;
         Some(self.open(&cluster, host))
     }
 
@@ -145,6 +245,22 @@ impl Pool {
         )
     }
 
+    /// Closes connections to hosts that have become the cluster's. As in Envoy what was sent is answered before.
+    #[cold]
+    fn forget_known(&self, cluster: &WorkerCluster) {
+        let members = cluster.members();
+        let members: HashSet<_> = members.iter().map(|host| host.host().address).collect();
+        let mut strangers = self.strangers.borrow_mut();
+        let known = strangers.extract_if(|address, _| members.contains(address));
+        self.let_go(known.map(|(_, client)| client));
+    }
+
+    fn let_go(&self, clients: impl Iterator<Item = Client>) {
+        let mut leaving = self.leaving.borrow_mut();
+        leaving.retain(|client| !client.is_closed());
+        leaving.extend(clients.inspect(Client::let_go));
+    }
+
     fn with_client<T>(
         &self,
         cluster: &Rc<WorkerCluster>,
@@ -155,6 +271,7 @@ impl Pool {
         let generation = cluster.shared().generation();
         if self.generation.replace(generation) != generation {
             forget_gone(&mut clients, cluster);
+            self.forget_known(cluster);
         }
         let place = host.host().identity();
         if let Some(client) = clients.get(&place).filter(|client| !client.is_closed()) {
@@ -185,35 +302,4 @@ fn forget_gone(clients: &mut HashMap<usize, Client>, cluster: &WorkerCluster) {
         client.wake();
         !client.is_closed()
     });
-}
-
-/// What of a key decides on its host: what stands in its first braces, if something does.
-fn tag(key: &[u8]) -> &[u8] {
-    let tagged = || {
-        let begin = key.iter().position(|byte| *byte == b'{')? + 1;
-        let rest = key.get(begin..)?;
-        let end = rest.iter().position(|byte| *byte == b'}')?;
-        rest.get(..end).filter(|tag| !tag.is_empty())
-    };
-    tagged().unwrap_or(key)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::tag;
-
-    #[test]
-    fn a_key_is_found_by_what_stands_in_its_first_braces() {
-        for (key, expected) in [
-            ("{a}b", "a"),
-            ("x{a}{b}", "a"),
-            ("{}a", "{}a"),
-            ("{a", "{a"),
-            ("a}", "a}"),
-            ("a{{b}}", "{b"),
-            ("", ""),
-        ] {
-            assert_eq!(tag(key.as_bytes()), expected.as_bytes(), "{key}");
-        }
-    }
 }

@@ -8,7 +8,7 @@ use crate::client::Answer;
 use crate::commands::{Words, word};
 
 /// The answers in their order; an error stands for what was not there.
-async fn all(answers: Vec<Option<Answer>>) -> Vec<Value> {
+pub(super) async fn all(answers: Vec<Option<Answer>>) -> Vec<Value> {
     let mut values = Vec::with_capacity(answers.len());
     for answer in answers {
         values.push(match answer {
@@ -63,7 +63,7 @@ pub(super) fn join_sets(values: &[Value]) -> Outcome {
     }
 }
 
-fn finished_with(errors: usize) -> Outcome {
+pub(super) fn finished_with(errors: usize) -> Outcome {
     Outcome::error(format!("finished with {errors} error(s)"))
 }
 

@@ -2,7 +2,7 @@
 
 use nuncio_codec::resp::Value;
 
-use super::{Begun, FAILURE, NO_HOST, Outcome, plain, words_of};
+use super::{Begun, NO_HOST, Outcome, fragments, plain, words_of};
 use crate::around::Around;
 use crate::commands::{Words, word};
 
@@ -44,29 +44,40 @@ pub(super) fn all(words: &Words, around: &Around<'_>) -> Begun {
     let Some(pool) = around.pool_of_none(words) else {
         return Begun::error(NO_HOST);
     };
-    if pool.host_count() == 0 {
+    if pool.shard_count() == 0 {
         return Begun::error(NO_HOST);
     }
     let Some(join) = join_of(words) else {
         return Begun::error(UNSUPPORTED);
     };
     if join == Join::Only {
-        return only(words, words, around);
+        return only(words, around);
     }
     let answers = pool.send_to_all(words);
     Begun::Asked(Box::pin(async move {
-        let mut values = Vec::with_capacity(answers.len());
-        for answer in answers {
-            values.push(match answer {
-                Some(answer) => answer.await.unwrap_or_else(|| Value::error(FAILURE)),
-                None => Value::error(NO_HOST),
-            });
-        }
-        joined(join, values)
+        joined(join, fragments::all(answers).await)
     }))
 }
 
-const UNSUPPORTED: &str = "unsupported command";
+/// `SCAN`: all shards get the same cursor. As in Envoy their answers stand one behind the other, with their cursors, but
+/// in the order of the shards.
+pub(super) fn scan(words: &Words, around: &Around<'_>) -> Begun {
+    let pool = around.pool_of_none(words);
+    let Some(pool) = pool.filter(|pool| pool.shard_count() > 0) else {
+        return Begun::error(NO_HOST);
+    };
+    let answers = pool.send_to_all(words);
+    Begun::Asked(Box::pin(async move {
+        let values = fragments::all(answers).await;
+        let is_none = |value: &&Value| !matches!(value, Value::Array(_));
+        match values.iter().filter(is_none).count() {
+            0 => joined(Join::Merge, values),
+            errors => fragments::finished_with(errors),
+        }
+    }))
+}
+
+const UNSUPPORTED: &str = "ERR unsupported cluster scope command or invalid arguments";
 
 /// One answer of several.
 pub(super) fn joined(join: Join, values: Vec<Value>) -> Outcome {
@@ -126,21 +137,20 @@ pub(super) fn one(words: &Words, around: &Around<'_>) -> Begun {
         }
     }
     let pool = around.pool_of_none(words);
-    let key = around.random().to_le_bytes();
-    match pool.and_then(|pool| pool.send(&key, words)) {
+    match pool.and_then(|pool| pool.send_to_any(around.random(), words)) {
         Some(answer) => Begun::Asked(plain(answer)),
         None => Begun::error(NO_HOST),
     }
 }
 
 /// A command that only makes sense with one host.
-pub(super) fn only(words: &Words, sent: &Words, around: &Around<'_>) -> Begun {
+pub(super) fn only(words: &Words, around: &Around<'_>) -> Begun {
     let Some(pool) = around.pool_of_none(words) else {
         return Begun::error(NO_HOST);
     };
-    match pool.host_count() {
+    match pool.shard_count() {
         0 => Begun::error(NO_HOST),
-        1 => match pool.send(b"", sent) {
+        1 => match pool.send_to_shard(0, words) {
             Some(answer) => Begun::Asked(plain(answer)),
             None => Begun::error(NO_HOST),
         },
@@ -148,12 +158,26 @@ pub(super) fn only(words: &Words, sent: &Words, around: &Around<'_>) -> Begun {
     }
 }
 
-/// `INFO.SHARD <place> [sections]`.
+/// `INFO.SHARD <number> [sections]`.
 pub(super) fn shard(words: &Words, around: &Around<'_>) -> Begun {
-    let mut sent: Vec<&[u8]> = vec![b"info"];
+    let Some(pool) = around.pool_of_none(words) else {
+        return Begun::error(NO_HOST);
+    };
+    let count = pool.shard_count();
+    let Some(last) = count.checked_sub(1) else {
+        return Begun::error(NO_HOST);
+    };
+    let number = std::str::from_utf8(word(words, 1)).ok();
+    let Some(number) = number.and_then(|text| text.parse::<usize>().ok()) else {
+        return Begun::error("ERR invalid shard_id - must be a numeric shard index");
+    };
+    if number > last {
+        return Begun::error(format!("ERR shard_id {number} out of range (0-{last})"));
+    }
+    let mut sent: Vec<&[u8]> = vec![b"INFO"];
     sent.extend(words.iter().skip(2).map(Vec::as_slice));
-    match word(words, 1) {
-        b"0" => only(words, &words_of(&sent), around),
-        _ => Begun::error(NO_HOST),
+    match pool.send_to_shard(number, &words_of(&sent)) {
+        Some(answer) => Begun::Asked(plain(answer)),
+        None => Begun::error(NO_HOST),
     }
 }

@@ -106,6 +106,11 @@ pub(crate) fn answer(
         "echo" => Said::Invalid,
         "time" => Said::Answer(time(now())),
         "quit" => Said::Quit,
+        "scan" if words.len() < 2 => {
+            let name = String::from_utf8_lossy(word(words, 0));
+            let text = format!("ERR wrong number of arguments for '{name}' command");
+            Said::Answer(Value::error(text))
+        }
         _ if words.len() < 2 && needs_argument(name) => Said::Invalid,
         _ => Said::Ask,
     }

@@ -23,13 +23,14 @@ pub(super) fn add_name(name: &str, manager: &ClusterManager) {
     manager.publish([manager.prepare(settings, TransportSocket::default(), false)]);
 }
 
-/// Resolves each name once, by `resolver` unless its cluster says otherwise; on a local task set.
+/// Resolves each name once, but asks no hosts of Redis who there is, by `resolver` unless its cluster says otherwise; on a local task set.
 pub(crate) async fn resolve(names: Vec<Discovery>, resolver: &ChosenResolver) {
     let resolvers = Resolvers::new(resolver, &StatsStore::default());
     // Nobody waits for a second time.
     let chance: Chance = Rc::new(|| 0);
     let begun: Vec<Resolution> = names
         .into_iter()
+        .filter(|one| !matches!(one, Discovery::Redis(_)))
         .filter_map(|one| one.begin(&resolvers, &chance))
         .collect();
     for one in &begun {

@@ -68,6 +68,7 @@ impl Upstream {
                 ClusterType::OriginalDst => "ORIGINAL_DST",
                 ClusterType::Aggregate => "aggregate",
                 ClusterType::Composite => "composite",
+                ClusterType::Redis => "redis",
             },
             policy: settings.lb.policy.name(),
             connect_timeout: settings.connect_timeout,

@@ -277,6 +277,7 @@ fn redis_proxy(any: &Any, context: &mut CompileContext<'_>) -> Result<RedisProxy
         &mut RedisContext {
             ctx: context.ctx,
             cluster_id: &mut reserve,
+            cache_of_names: &|settings| context.clusters.cache_of_names(settings),
             stats: context.stats,
         },
     )

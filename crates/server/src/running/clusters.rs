@@ -20,9 +20,11 @@ use nuncio_contract::services::{LocalFuture, WorkerServices};
 use nuncio_contract::stats::StatsStore;
 use nuncio_contract::stats::groups::ClusterManagerStats;
 use nuncio_net::dns::Resolvers;
+use nuncio_net::tasks::spawn_seldom;
 use nuncio_upstream::cluster::ClusterShared;
 use nuncio_upstream::config::ClusterConfig;
 use nuncio_upstream::discovery::{Chance, Resolution, prepare};
+use nuncio_upstream::forward_proxy::begin_wanted;
 use nuncio_upstream::health_checker::HealthChecks;
 use nuncio_upstream::load_streams::{self, LoadStreams};
 use nuncio_upstream::outlier_watch::{self, Detection, EventLog};
@@ -48,7 +50,7 @@ type OnMade = Box<dyn Fn(&Arc<ClusterShared>, &Version) -> Option<Waits>>;
 /// All clusters.
 pub(crate) struct Clusters {
     pub(super) manager: Arc<ClusterManager>,
-    resolvers: Resolvers,
+    resolvers: Rc<Resolvers>,
     chance: Chance,
     services: Rc<dyn WorkerServices>,
     pub(super) running: HashMap<Box<str>, Running>,
@@ -128,7 +130,7 @@ impl Clusters {
     ) -> Self {
         Clusters {
             manager: Arc::clone(manager),
-            resolvers: Resolvers::new(&None, stats),
+            resolvers: Rc::new(Resolvers::new(&None, stats)),
             chance: {
                 let services = Rc::clone(&services);
                 Rc::new(move || services.random_u64())
@@ -159,7 +161,11 @@ impl Clusters {
 
     /// From now on names are resolved by these, unless a cluster says otherwise.
     pub(crate) fn resolve_by(&mut self, resolvers: Resolvers) {
-        self.resolvers = resolvers;
+        self.resolvers = Rc::new(resolvers);
+        if let Some(wanted) = self.manager.take_wanted_caches() {
+            let beginning = begin_wanted(wanted, Rc::clone(&self.resolvers));
+            drop(spawn_seldom(beginning));
+        }
     }
 
     /// Has ejections of hosts told to `log`.

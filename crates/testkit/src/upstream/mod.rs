@@ -1,11 +1,12 @@
-//! A fake upstream: records what it sees and answers from a script. It speaks HTTP/1, HTTP/2 or
-//! bytes that are neither.
+//! A fake upstream: records what it sees and answers from a script. It speaks HTTP/1, HTTP/2, Redis or
+//! bytes that are none of these.
 //!
 //! Limits: one thread a connection.
 
 mod http1;
 mod http2;
 mod record;
+mod redis;
 mod tcp;
 
 use std::io;
@@ -20,6 +21,7 @@ use socket2::{Domain, Socket, Type};
 pub use http2::{Http2Script, Http2Step};
 pub use record::Seen;
 use record::Shared;
+pub use redis::RedisAnswers;
 
 use crate::DEADLINE;
 use crate::script::{Script, Step};
@@ -35,6 +37,8 @@ pub enum Speaks {
     Http2(Http2Script),
     /// Bytes: on each connection these steps are played, and all is shown that came.
     Tcp(Vec<Step>),
+    /// Redis.
+    Redis(RedisAnswers),
 }
 
 /// A running upstream; stops when dropped.
@@ -179,6 +183,7 @@ fn serve(shared: &Shared, connection: usize, hello: Option<Hello>, wire: Wire, s
         Speaks::Http1(script) => http1::serve(shared, &line, wire, script),
         Speaks::Http2(_) if says_http1 => http1::serve(shared, &line, wire, &Script::new()),
         Speaks::Http2(script) => http2::serve(shared, &line, wire, script),
+        Speaks::Redis(answers) => redis::serve(shared, wire, answers),
         Speaks::Tcp(steps) => tcp::serve(shared, &line, wire, steps),
     }
 }

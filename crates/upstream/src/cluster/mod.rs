@@ -25,8 +25,8 @@ pub(crate) use passthrough::metadata as passthrough_metadata;
 pub use provided::{Provided, ProvidedSettings};
 pub use settings::{
     AlternatesSettings, ClusterResilience, ClusterSettings, ClusterType, DropOverload, EdsSource,
-    HappyEyeballs, HostStatuses, HttpSettings, Preconnect, RedisCredentials, ThriftOptions,
-    TrackedStats, UpstreamHttp3, UpstreamProtocol,
+    HappyEyeballs, HostStatuses, HttpSettings, Preconnect, RedisCredentials, RedisOptions,
+    ThriftOptions, TrackedStats, UpstreamHttp3, UpstreamProtocol,
 };
 
 pub use crate::load_balancing::{LbPolicy, LbSettings, PriorityLoad};

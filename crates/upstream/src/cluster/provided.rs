@@ -6,6 +6,7 @@ use nuncio_contract::forward_proxy::DnsCacheSettings;
 
 use crate::forward_proxy::DnsCache;
 use crate::original_dst::{OriginalDst, OriginalDstSettings};
+use crate::redis_cluster::{RedisCluster, RedisClusterSettings};
 
 /// How a cluster chooses its hosts itself, as configured.
 #[derive(Clone, Debug)]
@@ -18,6 +19,8 @@ pub enum ProvidedSettings {
     Aggregate(Arc<[Box<str>]>),
     /// The same, one after another for the tries of a request.
     Composite(Arc<[Box<str>]>),
+    /// Those that have the slot of a key.
+    Redis(Box<RedisClusterSettings>),
 }
 
 /// The same at work.
@@ -30,4 +33,6 @@ pub enum Provided {
     Aggregate(Arc<[Box<str>]>),
     /// The same, one after another for the tries of a request.
     Composite(Arc<[Box<str>]>),
+    /// Those that have the slot of a key.
+    Redis(Box<RedisCluster>),
 }

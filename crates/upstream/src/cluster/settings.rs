@@ -1,5 +1,7 @@
 //! A cluster's configuration once parsed: what the request path reads, ready-made.
 
+use std::collections::HashMap;
+use std::net::SocketAddr;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
@@ -54,6 +56,8 @@ pub enum ClusterType {
     Aggregate,
     /// `envoy.clusters.composite`: hosts are those of others, in turn for the tries of a request.
     Composite,
+    /// From its own hosts, which are of Redis.
+    Redis,
 }
 
 /// What a cluster counts if asked to.
@@ -169,6 +173,32 @@ pub struct RedisCredentials {
     pub password: Vec<u8>,
 }
 
+/// Who asks which of a cluster's hosts.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct RedisOptions {
+    /// Of those that have none of their own.
+    pub default: Option<RedisCredentials>,
+    /// Of some; none: they are told nothing.
+    pub of_hosts: HashMap<SocketAddr, Option<RedisCredentials>>,
+}
+
+impl RedisOptions {
+    /// What the host at this address is told.
+    pub fn of(&self, address: SocketAddr) -> Option<&RedisCredentials> {
+        let own = self.of_hosts.get(&address);
+        own.unwrap_or(&self.default).as_ref()
+    }
+}
+
+impl RedisCredentials {
+    /// The command that tells them.
+    pub fn words(&self) -> Vec<Vec<u8>> {
+        let username = Some(&self.username).filter(|name| !name.is_empty());
+        let words = username.into_iter().chain([&self.password]).cloned();
+        [b"auth".to_vec()].into_iter().chain(words).collect()
+    }
+}
+
 /// Parsed settings of a cluster.
 #[derive(Clone, Debug)]
 pub struct ClusterSettings {
@@ -227,7 +257,7 @@ pub struct ClusterSettings {
     /// Some of its hosts are told whose connection it is.
     pub tells_clients: bool,
     /// Who its hosts are told that asks them, where they are asked for by the Redis proxy.
-    pub redis: Option<Box<RedisCredentials>>,
+    pub redis: Option<Box<RedisOptions>>,
     /// What its hosts speak, where they are asked by the Thrift proxy; the default is what the client speaks.
     pub thrift: ThriftOptions,
     /// Time after which an idle connection that carries no HTTP is closed (10 min); `None`: never.

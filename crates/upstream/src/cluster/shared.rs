@@ -227,7 +227,7 @@ impl ClusterShared {
                 Asked::of(name, port).map(Destination::Name)
             }
             Provided::OriginalDst(hosts) => hosts.asked_for(None, info).map(Destination::Address),
-            Provided::Aggregate(_) | Provided::Composite(_) => None,
+            Provided::Aggregate(_) | Provided::Composite(_) | Provided::Redis(_) => None,
         }
     }
 
@@ -393,6 +393,9 @@ impl ClusterShared {
     /// has workers choose by it, from now on or once the window for such changes is over. Called by the main thread
     /// alone.
     pub fn health_changed(self: &Arc<Self>, now: Instant) {
+        if let Some(Provided::Redis(redis)) = self.provided() {
+            redis.look_at_health(&self.hosts(), now);
+        }
         if self.settings.cluster_type == ClusterType::Eds
             && let Some(left) = self.hosts().without_failed()
         {

@@ -11,11 +11,12 @@ use nuncio_contract::dns_resolver::{
 use nuncio_contract::metadata_message::MetadataMessage;
 
 use super::http2_options::Http2Options;
-use super::{Discovery, DnsSettings, aggregate, composite, forward_proxy};
+use super::{Discovery, DnsSettings, aggregate, composite, forward_proxy, redis_cluster};
 use crate::cluster::{ClusterType, ProvidedSettings};
 
 const AGGREGATE: &str = "envoy.extensions.clusters.aggregate.v3.ClusterConfig";
 const COMPOSITE: &str = "envoy.extensions.clusters.composite.v3.ClusterConfig";
+const REDIS: &str = "envoy.extensions.clusters.redis.v3.RedisClusterConfig";
 const FORWARD_PROXY: &str = "envoy.extensions.clusters.dynamic_forward_proxy.v3.ClusterConfig";
 
 message! {
@@ -182,6 +183,15 @@ impl CustomClusterType {
             (Some(any), _) if any.type_name() == COMPOSITE => Ok(Discovery {
                 provided: Some(ProvidedSettings::Composite(composite::read(any, ctx)?)),
                 ..Discovery::plain(ClusterType::Composite)
+            }),
+            (Some(any), _) if any.type_name() == REDIS => Ok(Discovery {
+                provided: Some(ProvidedSettings::Redis(redis_cluster::read(any, ctx)?)),
+                dns: DnsSettings {
+                    family: super::family(cluster.dns_lookup_family),
+                    resolver: cluster.resolver(ctx)?,
+                    ..DnsSettings::default()
+                },
+                ..Discovery::plain(ClusterType::Redis)
             }),
             (None, "envoy.cluster.original_dst") => super::original_destination(cluster, ctx),
             (None, "envoy.cluster.static") => plain(ClusterType::Static),

@@ -23,6 +23,7 @@ mod load_balancing;
 mod messages;
 mod original_dst;
 mod outlier_detection;
+mod redis_cluster;
 mod redis_options;
 mod support;
 mod tcp_options;
@@ -491,6 +492,7 @@ fn check_hashing(
         ClusterType::OriginalDst => "envoy.cluster.original_dst",
         ClusterType::Aggregate => "envoy.clusters.aggregate",
         ClusterType::Composite => "envoy.clusters.composite",
+        ClusterType::Redis => "envoy.clusters.redis",
     };
     match hashing.filter(|hashing| hashing.use_hostname_for_hashing) {
         None => Ok(()),

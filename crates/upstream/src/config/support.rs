@@ -10,6 +10,7 @@ use super::health_check::messages::{EventFileSink, RedisHealthCheck, ThriftHealt
 use super::http_options::HttpProtocolOptions;
 use super::load_balancing;
 use super::messages::{Cluster, DnsCluster, RawBuffer};
+use super::redis_cluster::RedisClusterConfig;
 use super::redis_options::RedisProtocolOptions;
 use super::tcp_options::TcpProtocolOptions;
 use super::thrift_options::ThriftProtocolOptions;
@@ -26,6 +27,7 @@ pub fn support(table: &mut SupportTable) {
     ForwardProxyCluster::support(table);
     AggregateCluster::support(table);
     CompositeCluster::support(table);
+    RedisClusterConfig::support(table);
     load_balancing::support(table);
     EventFileSink::support(table);
     RedisHealthCheck::support(table);

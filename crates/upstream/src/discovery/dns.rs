@@ -31,7 +31,7 @@ pub struct Resolution {
 
 /// Whether each name was resolved or has failed once.
 #[derive(Default)]
-struct Warm {
+pub(super) struct Warm {
     reached: Cell<bool>,
     changed: Notify,
 }
@@ -93,6 +93,11 @@ impl DnsDiscovery {
 }
 
 impl Resolution {
+    /// What goes on in a task of another kind.
+    pub(super) fn of(task: JoinHandle<()>, warm: Rc<Warm>) -> Self {
+        Self { task, warm }
+    }
+
     /// Waits until each name was resolved or has failed for the first time.
     pub fn warmed(&self) -> impl Future<Output = ()> + use<> {
         let warm = Rc::clone(&self.warm);
@@ -111,7 +116,7 @@ impl Drop for Resolution {
 }
 
 impl Warm {
-    fn reach(&self) {
+    pub(super) fn reach(&self) {
         self.reached.set(true);
         self.changed.notify_one();
     }
@@ -210,42 +215,18 @@ impl Shared {
         (addresses.len() > 1).then(|| all.collect())
     }
 
-    /// A host that is checked is no host to choose before it has passed. LOGICAL_DNS does not care, as in Envoy.
+    /// LOGICAL_DNS does not care for checks, as in Envoy.
     fn new_host(&self, endpoint: &EndpointSpec, ip: IpAddr) -> Host {
         let host = endpoint.resolved_host(ip);
-        let checks = self.cluster.settings.health_checks.as_ref();
-        let is_strict = self.cluster.settings.cluster_type == ClusterType::StrictDns;
-        if let Some(checks) = checks.filter(|_| is_strict && host.is_checked()) {
-            let pending = match checks.excludes_new_hosts {
-                true => HealthFlags::PENDING_ACTIVE_HC,
-                false => HealthFlags::HEALTHY,
-            };
-            let failed = HealthFlags::FAILED_ACTIVE_HC.with(pending);
-            host.change_health(failed, HealthFlags::HEALTHY);
+        if self.cluster.settings.cluster_type == ClusterType::StrictDns {
+            await_check(&self.cluster, &host);
         }
         host
     }
 
-    /// Hosts that pass their checks stay, though the name has other addresses now.
     fn keep_healthy(&self, known: &[Arc<Host>], hosts: &mut Vec<Arc<Host>>) {
-        let pending = HealthFlags::PENDING_DYNAMIC_REMOVAL;
-        for host in &*hosts {
-            host.change_health(HealthFlags::HEALTHY, pending);
-        }
-        let checks = self.cluster.settings.health_checks.as_ref();
         let is_strict = self.cluster.settings.cluster_type == ClusterType::StrictDns;
-        if !checks.is_some_and(|checks| is_strict && !checks.ignores_health_on_removal) {
-            return;
-        }
-        for host in known {
-            let flags = host.health();
-            let is_bad = flags.contains(HealthFlags::FAILED_ACTIVE_HC)
-                || flags.contains(HealthFlags::FAILED_EDS_HEALTH);
-            if !is_bad && !hosts.iter().any(|new| Arc::ptr_eq(new, host)) {
-                host.change_health(pending, HealthFlags::HEALTHY);
-                hosts.push(Arc::clone(host));
-            }
-        }
+        keep_healthy(&self.cluster, is_strict, known, hosts);
     }
 
     fn refresh_after(&self, ttl: Option<Duration>) -> Duration {
@@ -272,8 +253,47 @@ impl Shared {
     }
 }
 
+/// A host that is checked is no host to choose before it has passed.
+pub(super) fn await_check(cluster: &ClusterShared, host: &Host) {
+    let checks = cluster.settings.health_checks.as_ref();
+    if let Some(checks) = checks.filter(|_| host.is_checked()) {
+        let pending = match checks.excludes_new_hosts {
+            true => HealthFlags::PENDING_ACTIVE_HC,
+            false => HealthFlags::HEALTHY,
+        };
+        let failed = HealthFlags::FAILED_ACTIVE_HC.with(pending);
+        host.change_health(failed, HealthFlags::HEALTHY);
+    }
+}
+
+/// Hosts that pass their checks stay where that `counts`, though nobody names them now.
+pub(super) fn keep_healthy(
+    cluster: &ClusterShared,
+    counts: bool,
+    known: &[Arc<Host>],
+    hosts: &mut Vec<Arc<Host>>,
+) {
+    let pending = HealthFlags::PENDING_DYNAMIC_REMOVAL;
+    for host in &*hosts {
+        host.change_health(HealthFlags::HEALTHY, pending);
+    }
+    let checks = cluster.settings.health_checks.as_ref();
+    if !checks.is_some_and(|checks| counts && !checks.ignores_health_on_removal) {
+        return;
+    }
+    for host in known {
+        let flags = host.health();
+        let is_bad = flags.contains(HealthFlags::FAILED_ACTIVE_HC)
+            || flags.contains(HealthFlags::FAILED_EDS_HEALTH);
+        if !is_bad && !hosts.iter().any(|new| Arc::ptr_eq(new, host)) {
+            host.change_health(pending, HealthFlags::HEALTHY);
+            hosts.push(Arc::clone(host));
+        }
+    }
+}
+
 /// Whether both are the same hosts, in whatever order the answer had them.
-fn same_hosts(known: &[Arc<Host>], now: &[Arc<Host>]) -> bool {
+pub(super) fn same_hosts(known: &[Arc<Host>], now: &[Arc<Host>]) -> bool {
     let has = |host: &Arc<Host>| known.iter().any(|old| Arc::ptr_eq(old, host));
     known.len() == now.len() && now.iter().all(has)
 }

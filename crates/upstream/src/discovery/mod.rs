@@ -12,6 +12,7 @@ mod dns;
 mod inherited;
 #[cfg(test)]
 mod name_tests;
+mod redis;
 mod requests;
 #[cfg(test)]
 mod tests;
@@ -32,6 +33,7 @@ use crate::manager::ClusterManager;
 pub use assignment::assign;
 pub use dns::{DnsDiscovery, Resolution};
 pub use inherited::assigned_to;
+pub use redis::RedisDiscovery;
 
 /// A cluster that was made and that nobody sees yet; see [`ClusterManager::publish`].
 pub struct Prepared {
@@ -48,6 +50,8 @@ pub type Chance = Rc<dyn Fn() -> u64>;
 pub enum Discovery {
     /// Its names are to be resolved.
     Dns(DnsDiscovery),
+    /// They say so themselves.
+    Redis(RedisDiscovery),
     /// Requests say which they are.
     Requests(Arc<ClusterShared>),
 }
@@ -58,6 +62,7 @@ impl Discovery {
     pub fn begin(self, resolvers: &Resolvers, chance: &Chance) -> Option<Resolution> {
         match self {
             Discovery::Dns(names) => Some(names.begin(resolvers, Rc::clone(chance))),
+            Discovery::Redis(redis) => Some(redis.begin(resolvers, Rc::clone(chance))),
             Discovery::Requests(cluster) => {
                 if let Some(Provided::Names(names)) = cluster.provided() {
                     let hosts = Box::new(requests::HostsOfNames::new(&cluster));
@@ -99,6 +104,10 @@ pub fn prepare(manager: &ClusterManager, config: ClusterConfig, added_via_api: b
         ClusterType::StrictDns | ClusterType::LogicalDns => {
             let names = DnsDiscovery::new(Arc::clone(&cluster), endpoints, dns);
             Some(Discovery::Dns(names))
+        }
+        ClusterType::Redis => {
+            let discovery = RedisDiscovery::new(Arc::clone(&cluster), endpoints, dns);
+            Some(Discovery::Redis(discovery))
         }
         ClusterType::DynamicForwardProxy | ClusterType::OriginalDst => {
             Some(Discovery::Requests(Arc::clone(&cluster)))

@@ -184,14 +184,32 @@ impl Drop for Permit {
 }
 
 /// The caches of the process by name; each lasts as long as a cluster that has it.
-#[derive(Default)]
-pub(crate) struct DnsCaches(Mutex<HashMap<Box<str>, Weak<DnsCache>>>);
+pub(crate) struct DnsCaches {
+    all: Mutex<HashMap<Box<str>, Weak<DnsCache>>>,
+    /// Those that somebody has who is no cluster, for the main thread.
+    want: UnboundedSender<Weak<DnsCache>>,
+    wanted: Mutex<Option<WantedCaches>>,
+}
+
+/// Caches that the main thread is to begin.
+pub type WantedCaches = UnboundedReceiver<Weak<DnsCache>>;
+
+impl Default for DnsCaches {
+    fn default() -> Self {
+        let (want, wanted) = unbounded_channel();
+        Self {
+            all: Mutex::default(),
+            want,
+            wanted: Mutex::new(Some(wanted)),
+        }
+    }
+}
 
 impl DnsCaches {
     /// The cache with these settings, made if there is none. One with others of the same name, which a reload takes
     /// away, goes with its last cluster.
     pub(crate) fn get(&self, settings: &DnsCacheSettings, stats: &StatsStore) -> Arc<DnsCache> {
-        let mut caches = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut caches = self.all.lock().unwrap_or_else(PoisonError::into_inner);
         let known = caches.get(&settings.name).and_then(Weak::upgrade);
         if let Some(known) = known.filter(|known| known.settings == *settings) {
             return known;
@@ -199,5 +217,18 @@ impl DnsCaches {
         let made = Arc::new(DnsCache::new(settings.clone(), stats));
         caches.insert(settings.name.clone(), Arc::downgrade(&made));
         made
+    }
+
+    /// The same for who is no cluster: the main thread begins it.
+    pub(crate) fn want(&self, settings: &DnsCacheSettings, stats: &StatsStore) -> Arc<DnsCache> {
+        let cache = self.get(settings, stats);
+        let _nobody_resolves_at_the_end = self.want.send(Arc::downgrade(&cache));
+        cache
+    }
+
+    /// What is wanted, for the main thread; none after the first time.
+    pub(crate) fn take_wanted(&self) -> Option<WantedCaches> {
+        let mut wanted = self.wanted.lock().unwrap_or_else(PoisonError::into_inner);
+        wanted.take()
     }
 }

@@ -15,13 +15,14 @@
 mod cache;
 mod resolving;
 
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
-pub use cache::DnsCache;
 pub(crate) use cache::DnsCaches;
+pub use cache::{DnsCache, WantedCaches};
 use nuncio_contract::forward_proxy::{ForwardProxy, NamePermit};
 pub use nuncio_contract::forward_proxy::{LookUp, Resolved};
+pub use resolving::begin_wanted;
 pub(crate) use resolving::{NameFollower, begin};
 
 /// A host and port that a request asks for.
@@ -78,6 +79,21 @@ impl NamesOf {
             cache,
             default_port,
         }
+    }
+}
+
+impl NamesOf {
+    /// The address of a host, once it is known. None if it has none, or if too many are asked for.
+    pub async fn address(&self, authority: &[u8]) -> Option<SocketAddr> {
+        let asked = Asked::of(authority, self.default_port)?;
+        let _place = cache::Permit::take(&self.cache)?;
+        let resolved = match self.cache.look_up(&asked) {
+            LookUp::Known(resolved) => resolved,
+            LookUp::Later(resolved) => resolved.await,
+            LookUp::Full => return None,
+        };
+        self.cache.touch(&asked.key);
+        resolved.ok()
     }
 }
 

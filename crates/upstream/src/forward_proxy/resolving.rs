@@ -14,7 +14,7 @@ use tokio::sync::mpsc::UnboundedReceiver;
 use tokio::sync::oneshot;
 use tokio::task::JoinSet;
 
-use super::cache::{Name, Told};
+use super::cache::{Name, Told, WantedCaches};
 use super::{Asked, DnsCache};
 
 const MISFORMATTED: &str = "cares_failure:Misformatted domain name";
@@ -65,6 +65,19 @@ pub(crate) fn begin(
     followers.retain(|follower| follower.is_there());
     followers.push(follower);
     drop(followers);
+    begin_alone(cache, resolvers);
+}
+
+/// Has caches begin that are no cluster's, as they are wanted; on the calling thread, the main one.
+pub async fn begin_wanted(mut wanted: WantedCaches, resolvers: Rc<Resolvers>) {
+    while let Some(cache) = wanted.recv().await {
+        if let Some(cache) = cache.upgrade() {
+            begin_alone(&cache, &resolvers);
+        }
+    }
+}
+
+fn begin_alone(cache: &Arc<DnsCache>, resolvers: &Resolvers) {
     let told = cache
         .told
         .lock()

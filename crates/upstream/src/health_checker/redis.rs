@@ -200,16 +200,11 @@ impl RedisProber {
     /// Says who asks, if that is configured. The answer is for nobody.
     fn introduce(&mut self, out: &mut Vec<u8>) {
         let cluster = Arc::clone(&self.dialer.cluster);
-        let Some(own) = cluster.settings.redis.as_deref() else {
+        let options = cluster.settings.redis.as_deref();
+        let Some(own) = options.and_then(|of| of.of(self.host.address)) else {
             return;
         };
-        match own.username.is_empty() {
-            true => encode_command(&[b"auth", own.password.as_slice()], out),
-            false => {
-                let words = [b"auth", own.username.as_slice(), own.password.as_slice()];
-                encode_command(&words, out);
-            }
-        }
+        encode_command(&own.words(), out);
         self.asked();
     }
 

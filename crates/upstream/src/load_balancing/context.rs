@@ -75,7 +75,7 @@ impl Random {
 
     /// A number below `limit`; 0 if that is 0.
     #[inline]
-    pub(super) fn below(&self, limit: usize) -> usize {
+    pub(crate) fn below(&self, limit: usize) -> usize {
         let number = self.next().checked_rem(limit as u64).unwrap_or(0);
         usize::try_from(number).unwrap_or(0)
     }

@@ -14,11 +14,14 @@ use super::WorkerHost;
 use super::aggregate::PartsView;
 use super::around::LocalCluster;
 use super::expecting::Peeked;
-use crate::cluster::{ClusterSettings, ClusterShared, HostSet, Resource, ResourcePriority};
+use crate::cluster::{
+    ClusterSettings, ClusterShared, HostSet, Provided, Resource, ResourcePriority,
+};
 use crate::cluster_core::{ClusterCore, ResponseStats, RetryPermit, SessionPermit, TryStats};
 use crate::error::{UpstreamError, UpstreamErrorKind};
 use crate::load_balancing::{Balancer, PickContext, PriorityLoad, Random, RoundRobin, Snapshot};
 use crate::override_host::WantedHosts;
+use crate::redis_cluster::Topology;
 use nuncio_contract::stats::groups::ClusterTrafficStats;
 use nuncio_contract::stream_info::{ClusterDescription, FilterStateObject as _};
 use nuncio_contract::upstream_filters::UpstreamSlot;
@@ -56,6 +59,8 @@ pub(super) struct State {
     pub(super) by_name: Option<HashMap<Box<str>, usize>>,
     /// Other clusters as one, where hosts are theirs.
     pub(super) parts: Option<Box<PartsView>>,
+    /// Who has which slots, where it is a Redis cluster.
+    pub(super) topology: Option<Arc<Topology>>,
 }
 
 impl WorkerCluster {
@@ -72,6 +77,7 @@ impl WorkerCluster {
             by_text: None,
             by_name: None,
             parts: None,
+            topology: None,
         };
         // No published generation: the first pick takes the hosts over.
         Self {
@@ -392,7 +398,10 @@ impl WorkerCluster {
             .iter()
             .filter(|old| !kept.contains(&old.host().identity()));
         gone.for_each(|host| host.drain());
-        if self.core.shared.provided().is_some() {
+        if let Some(provided) = self.core.shared.provided() {
+            if let Provided::Redis(redis) = provided {
+                state.topology = Some(redis.topology());
+            }
             return;
         }
         match snapshot.set.plain(&self.settings().lb) {

@@ -10,6 +10,7 @@ mod expecting;
 mod host;
 mod named_pools;
 mod provided;
+mod redis;
 
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;

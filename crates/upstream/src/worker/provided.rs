@@ -35,6 +35,9 @@ impl WorkerCluster {
             (Provided::OriginalDst(hosts), Some(Destination::Address(address))) => {
                 Ok(self.host_made_for(hosts, *address))
             }
+            (Provided::Redis(_), _) => self
+                .host_of_hash(context.hash)
+                .ok_or_else(|| self.no_host()),
             (
                 Provided::Names(_)
                 | Provided::OriginalDst(_)

@@ -1,4 +1,4 @@
-//! What counts the commands to a cluster's hosts: their times, and each by its name if that is wanted.
+//! What counts commands of Redis to a cluster's hosts: their times, and each by its name if that is wanted.
 //!
 //! As in Envoy, a stat is there from the first time that it counts.
 
@@ -9,22 +9,55 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use nuncio_codec::resp::Value;
+use nuncio_contract::stat_group;
 use nuncio_contract::stats::{Scope, StatGroup};
 
-use crate::commands::{Words, is_known, word};
-use crate::stats::{CommandFailure, CommandSuccess, CommandTime, CommandTotal, UpstreamStats};
+stat_group! {
+    /// All commands to a cluster's hosts, below `upstream_commands.`.
+    pub struct UpstreamStats("") {
+        histograms { upstream_rq_time: Microseconds }
+    }
+}
+
+stat_group! {
+    /// A command to a cluster's hosts, below `upstream_commands.<command>.`; each of these is listed once it counts.
+    pub struct CommandTotal("") {
+        counters { total }
+    }
+}
+
+stat_group! {
+    /// Beside [`CommandTotal`].
+    pub struct CommandSuccess("") {
+        counters { success }
+    }
+}
+
+stat_group! {
+    /// Beside [`CommandTotal`].
+    pub struct CommandFailure("") {
+        counters { failure }
+    }
+}
+
+stat_group! {
+    /// Beside [`CommandTotal`].
+    pub struct CommandTime("") {
+        histograms { latency: Microseconds }
+    }
+}
 
 /// What counts the commands of a worker to a cluster's hosts.
-pub(crate) struct CommandCounts {
+pub struct CommandCounts {
     scope: Option<Scope>,
     all: OnceCell<Arc<UpstreamStats>>,
-    /// Whether they are counted by name.
-    by_name: bool,
+    /// Whether they are counted by name, and which names count.
+    by_name: Option<fn(&str) -> bool>,
     named: RefCell<HashMap<Vec<u8>, Rc<Named>>>,
 }
 
 /// What counts those of a name.
-pub(super) struct Named {
+pub struct Named {
     scope: Option<Scope>,
     total: OnceCell<Arc<CommandTotal>>,
     success: OnceCell<Arc<CommandSuccess>>,
@@ -66,8 +99,8 @@ impl Named {
 }
 
 impl CommandCounts {
-    /// Under `cluster.<name>.redis_cluster.`
-    pub(super) fn new(scope: &Scope, by_name: bool) -> Self {
+    /// Under a scope, by name if it is said which names are known; all others are unknown.
+    pub fn new(scope: &Scope, by_name: Option<fn(&str) -> bool>) -> Self {
         CommandCounts {
             scope: scope.scope("upstream_commands"),
             all: OnceCell::new(),
@@ -77,18 +110,16 @@ impl CommandCounts {
     }
 
     /// Counts a command that is sent; what counts its answer, if it is counted by name. Some have no name here.
-    pub(super) fn begin(&self, words: &Words) -> Option<Rc<Named>> {
+    pub fn begin(&self, words: &[Vec<u8>]) -> Option<Rc<Named>> {
         cells(&self.all, self.scope.as_ref());
         let named = self.of(words)?;
         named.begin();
         Some(named)
     }
 
-    fn of(&self, words: &Words) -> Option<Rc<Named>> {
-        if !self.by_name {
-            return None;
-        }
-        let name = word(words, 0).to_ascii_lowercase();
+    fn of(&self, words: &[Vec<u8>]) -> Option<Rc<Named>> {
+        let is_known = self.by_name?;
+        let name = words.first()?.to_ascii_lowercase();
         let known = std::str::from_utf8(&name).ok();
         let known = known.filter(|name| is_known(name)).unwrap_or("unknown");
         let mut named = self.named.borrow_mut();
@@ -102,7 +133,7 @@ impl CommandCounts {
     }
 
     /// Counts an answer, which took so long.
-    pub(super) fn answered(
+    pub fn answered(
         &self,
         named: Option<&Named>,
         took: Duration,
