@@ -61,6 +61,9 @@ pub struct Case {
     /// More command-line arguments. Without `--concurrency` there is one worker.
     #[serde(default)]
     pub args: Vec<String>,
+    /// Variables of the proxy's environment, filled in as the config is.
+    #[serde(default)]
+    pub environment: BTreeMap<String, String>,
     /// Upstreams by name.
     #[serde(default)]
     pub upstreams: BTreeMap<String, UpstreamSpec>,

@@ -65,6 +65,10 @@ pub(crate) fn awaited(stat: &StatValue, setup: &mut Setup) -> io::Result<Option<
     let admin = setup.fill("{{port:admin}}")?;
     let port = admin.parse().map_err(io::Error::other)?;
     let StatValue { name, is } = stat;
-    let comes = await_stat::comes(stat, port);
+    let filled = StatValue {
+        name: setup.fill(name)?,
+        is: *is,
+    };
+    let comes = await_stat::comes(&filled, port);
     Ok((!comes).then(|| format!("{name} did not become {is}")))
 }

@@ -112,7 +112,17 @@ pub fn start(case: &Case, side: Side, binary: &Path) -> io::Result<(Setup, Proxy
             arguments.extend(["--concurrency", "1"].map(str::to_owned));
         }
         let directory = setup.scratch.path().to_owned();
-        match Proxy::start(binary, &arguments, &config, admin_port, &directory) {
+        let environment = case.environment.iter();
+        let environment = environment.map(|(name, value)| Ok((name.clone(), setup.fill(value)?)));
+        let environment: Vec<_> = environment.collect::<io::Result<_>>()?;
+        match Proxy::start_in(
+            binary,
+            &arguments,
+            &environment,
+            &config,
+            admin_port,
+            &directory,
+        ) {
             Ok(proxy) => return Ok((setup, proxy)),
             Err(error) if attempt < START_ATTEMPTS && error.to_string().contains("in use") => {
                 attempt += 1

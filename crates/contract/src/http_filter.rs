@@ -49,6 +49,8 @@ pub struct FilterWorkerContext<'a> {
     pub name: &'a str,
     /// `node.cluster`.
     pub service_cluster: &'a str,
+    /// Whether the chain is between the router and a host.
+    pub is_upstream: bool,
 }
 
 /// Makes a filter for each stream of one worker.

@@ -27,8 +27,9 @@ const CODEC: &str = "envoy.extensions.filters.http.upstream_codec.v3.UpstreamCod
 const CODEC_NAME: &str = "envoy.filters.http.upstream_codec";
 
 /// The messages of the filters that Envoy has on this side too.
-const UPSTREAM_MESSAGES: [&str; 11] = [
+const UPSTREAM_MESSAGES: [&str; 12] = [
     "envoy.extensions.filters.http.admission_control.v3.AdmissionControl",
+    "envoy.extensions.filters.http.aws_lambda.v3.Config",
     "envoy.extensions.filters.http.aws_request_signing.v3.AwsRequestSigning",
     "envoy.extensions.filters.http.buffer.v3.Buffer",
     "envoy.extensions.filters.http.composite.v3.Composite",
@@ -40,9 +41,6 @@ const UPSTREAM_MESSAGES: [&str; 11] = [
     "envoy.extensions.filters.http.rbac.v3.RBAC",
     "envoy.extensions.filters.http.wasm.v3.Wasm",
 ];
-
-/// One that Envoy has there and Nuncio before the router alone.
-const LAMBDA: &str = "envoy.extensions.filters.http.aws_lambda.v3.Config";
 
 /// Whether a filter of this message may stand between the router and a host.
 pub fn is_upstream(message: &str) -> bool {
@@ -139,6 +137,7 @@ impl UpstreamFilters {
                 root,
                 name: &filter.name,
                 service_cluster: "",
+                is_upstream: true,
             });
             UpstreamSlot {
                 name: filter.name.clone(),
@@ -164,10 +163,6 @@ fn typed<'m>(filter: &'m HttpFilterMessage, ctx: &mut Ctx) -> Result<&'m Any, Re
 
 fn unknown(filter: &HttpFilterMessage, kind: &str, ctx: &mut Ctx) -> Refused {
     let name = &filter.name.value;
-    if kind == LAMBDA {
-        let what = format!("the HTTP filter `{name}` ({kind}) between the router and a host");
-        return ctx.unsupported_here(filter.name.span, what);
-    }
     let text =
         format!("Didn't find a registered implementation for '{name}' with type URL: '{kind}'");
     ctx.error(filter.name.span, text);

@@ -20,6 +20,8 @@ pub mod basic_auth;
 pub mod body_size_limit;
 pub mod buffer;
 pub mod cache;
+pub mod cache_v2;
+mod caching;
 pub mod cdn_loop;
 pub mod cluster_matcher;
 mod cluster_verdicts;
@@ -86,6 +88,7 @@ pub static ROOMS: &[&HttpFilterRoom] = &[
     &body_size_limit::ROOM,
     &buffer::ROOM,
     &cache::ROOM,
+    &cache_v2::ROOM,
     &cdn_loop::ROOM,
     &composite::ROOM,
     &compressor::ROOM,

@@ -60,6 +60,7 @@ impl Factory {
                 root: &self.root,
                 name: &self.name,
                 service_cluster: &self.service_cluster,
+                is_upstream: false,
             };
             let config = self.place.current();
             let factory = config.map(|config| Rc::from(config.for_worker(&context)));

@@ -80,6 +80,21 @@ impl Proxy {
         admin_port: u16,
         directory: &Path,
     ) -> io::Result<Self> {
+        Self::start_in(binary, arguments, &[], config, admin_port, directory)
+    }
+
+    /// The same with more variables in its environment.
+    ///
+    /// # Errors
+    /// As above.
+    pub fn start_in(
+        binary: &Path,
+        arguments: &[String],
+        environment: &[(String, String)],
+        config: &str,
+        admin_port: u16,
+        directory: &Path,
+    ) -> io::Result<Self> {
         let is_json = config.trim_start().starts_with('{');
         let config_path = directory.join(if is_json {
             "config.json"
@@ -94,6 +109,7 @@ impl Proxy {
             .arg(&config_path)
             .args(arguments)
             .args(apart(arguments))
+            .envs(environment.iter().cloned())
             .current_dir(directory)
             .stdin(Stdio::null())
             .stdout(output.try_clone()?)

@@ -9,6 +9,8 @@ use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use super::managed::{Background, MOST_MANAGED, Managed, ManagedCluster};
+
 /// How many different channels there may be.
 pub const MOST_CHANNELS: usize = 1024;
 
@@ -54,6 +56,7 @@ struct Shelf {
     by_name: BTreeMap<Box<str>, ChannelWish>,
     /// Not taken yet.
     new: Vec<Box<str>>,
+    managed: Managed,
 }
 
 impl Channels {
@@ -83,6 +86,36 @@ impl Channels {
         wishes.collect()
     }
 
+    /// Notes that a cluster is wanted; false if there are too many.
+    pub fn manage(&self, cluster: ManagedCluster) -> bool {
+        let managed = &mut self.lock().managed;
+        if managed.names.contains(&cluster.name) {
+            return true;
+        }
+        if managed.names.len() >= MOST_MANAGED {
+            return false;
+        }
+        managed.names.push(cluster.name.clone());
+        managed.clusters.push(cluster);
+        true
+    }
+
+    /// Notes what is to go on beside the streams, once its clusters are made.
+    pub fn go_on(&self, task: &Arc<dyn Background>) {
+        self.lock().managed.tasks.push(Arc::downgrade(task));
+    }
+
+    /// The clusters that were wanted since this was called last.
+    pub fn take_managed(&self) -> Vec<ManagedCluster> {
+        std::mem::take(&mut self.lock().managed.clusters)
+    }
+
+    /// The same of what is to go on, as far as it is still wanted.
+    pub fn take_tasks(&self) -> Vec<Arc<dyn Background>> {
+        let tasks = std::mem::take(&mut self.lock().managed.tasks);
+        tasks.iter().filter_map(std::sync::Weak::upgrade).collect()
+    }
+
     fn lock(&self) -> std::sync::MutexGuard<'_, Shelf> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -110,6 +143,27 @@ mod tests {
         assert!(channels.take_new().is_empty());
         assert_ne!(channels.wish("two", wish(2)), first);
         assert_eq!(channels.take_new().len(), 1);
+    }
+
+    #[test]
+    fn a_managed_cluster_is_taken_once() {
+        let channels = Channels::default();
+        let cluster = |name: &str| ManagedCluster {
+            name: name.into(),
+            host: "a".into(),
+            port: 1,
+            is_resolved: true,
+            is_encrypted: false,
+        };
+        assert!(channels.manage(cluster("one")));
+        assert!(channels.manage(cluster("one")));
+        assert_eq!(channels.take_managed().len(), 1);
+        assert!(channels.take_managed().is_empty());
+        for number in 0..MOST_MANAGED {
+            let _there_may_be_one_too_many = channels.manage(cluster(&number.to_string()));
+        }
+        assert!(!channels.manage(cluster("one more")));
+        assert!(channels.manage(cluster("one")));
     }
 
     #[test]

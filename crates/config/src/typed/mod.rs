@@ -17,6 +17,7 @@ mod files;
 mod from_value;
 mod hidden;
 mod macros;
+mod managed;
 mod runtime;
 mod scalars;
 mod secret_places;
@@ -35,6 +36,7 @@ pub use files::{FileRead, FileStamp};
 pub use from_value::{FromValue, decode};
 #[doc(hidden)]
 pub use hidden::{__enum_absent, __enum_from_value, __message_of, __plain_name};
+pub use managed::{Background, MOST_MANAGED, ManagedCluster};
 pub use secret_places::{SecretPlace, SecretPlaces};
 pub use secrets::{DeliveredSecrets, SecretWish, StaticSecrets};
 pub use support::{EnumSupport, MessageSupport, SupportTable};

@@ -21,6 +21,7 @@ pub use retries::{CallRetries, CoreRetryPolicy};
 
 use crate::buffer::Buffer;
 use crate::headers::HeaderMap;
+use crate::stats::Scope;
 use crate::stats::groups::ChannelStats;
 
 /// How a call is made.
@@ -91,6 +92,11 @@ pub trait HttpCalls {
 
     /// What calls over channels of their own count with, by the scope; none where nothing is counted.
     fn channel_stats(&self, _scope: &str) -> Option<Arc<ChannelStats>> {
+        None
+    }
+
+    /// Where the process counts; none where nothing is counted.
+    fn root(&self) -> Option<Scope> {
         None
     }
 

@@ -46,6 +46,7 @@ pub(crate) use options::Options;
 pub(crate) use print::print;
 pub(crate) use program::Refusal;
 pub use property::{NoProperty, Pairs, PropertyContext, PropertyExpression};
+pub use time::parse_timestamp;
 pub(crate) use time::{json_duration, json_timestamp};
 pub(crate) use value::{LOCALITY, List, Map, Message, Value};
 

@@ -103,8 +103,8 @@ fn offset_seconds(zone: &str) -> Option<i64> {
     Some(sign * (number(hours)? * 3600 + number(minutes)? * 60))
 }
 
-/// A timestamp of RFC 3339.
-pub(super) fn parse_timestamp(text: &[u8]) -> Option<i128> {
+/// A timestamp of RFC 3339, in nanoseconds since 1970.
+pub fn parse_timestamp(text: &[u8]) -> Option<i128> {
     let text = std::str::from_utf8(text).ok()?;
     let (date, time) = text.split_once(['T', 't'])?;
     let mut date = date.splitn(3, '-').map(digits);

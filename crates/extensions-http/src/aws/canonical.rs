@@ -14,6 +14,7 @@ const AMAZON: &[u8] = b"x-amz-";
 const DIGITS: &[u8; 16] = b"0123456789ABCDEF";
 
 /// Which headers are signed.
+#[derive(Default)]
 pub(crate) struct Choice {
     /// None: all that are not left out.
     pub(crate) included: Box<[CompiledStringMatcher]>,
@@ -102,10 +103,10 @@ pub(crate) fn request(
     let end = target.iter().position(|byte| *byte == b'?');
     let (path, query) = target.split_at(end.unwrap_or(target.len()));
     let path = match keeps_path {
-        true => path.to_vec(),
-        false => normal_path(path),
+        true if is_encoded(path) => path.to_vec(),
+        true => encoded(path, b"/"),
+        false => encoded(&normal_path(path), b"/"),
     };
-    let path = encoded(&path, b"/");
     let method = request.get(Known::Method).unwrap_or_default();
     let mut out = [method, b"\n", &path, b"\n"].concat();
     out.extend(self::query(query.get(1..).unwrap_or_default()));
@@ -115,6 +116,12 @@ pub(crate) fn request(
     }
     out.extend([b"\n", &*names(headers), b"\n", content_hash.as_bytes()].concat());
     out
+}
+
+/// Whether nothing in a path has to be encoded any more.
+fn is_encoded(path: &[u8]) -> bool {
+    let mut bytes = path.iter();
+    bytes.all(|byte| byte.is_ascii_alphanumeric() || b"-._~/%".contains(byte))
 }
 
 /// Without empty segments, `.` and `..`.

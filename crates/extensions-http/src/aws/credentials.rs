@@ -1,8 +1,24 @@
-//! Where credentials come from.
+//! Where credentials come from: the configuration, the environment, a file, or services that are asked.
+//!
+//! The default chain is Envoy's: environment, file, the token service with a token of somebody else's, a container's
+//! metadata, an instance's; what is configured changes it, or with `custom_credential_provider_chain` is all of it.
+//! What is behind credentials that are at hand is not asked.
+
+use std::sync::{Arc, OnceLock};
+use std::time::{Duration, SystemTime};
 
 use nuncio_config::message;
-use nuncio_config::typed::{Ctx, Refused, Spanned};
+use nuncio_config::typed::{Background, Ctx, ManagedCluster, Refused, Spanned};
+use nuncio_contract::clock::{Clock, SystemClock};
 use nuncio_contract::data_source::DataSource;
+
+use super::asymmetric::Key;
+use super::canonical::Choice;
+use super::chain::{Chain, Link};
+use super::endpoints;
+use super::fetched::Provider;
+use super::signer::{Names, Signer};
+use super::sources::{Role, Source, Token};
 
 /// Most bytes of a file of credentials.
 const LIMIT_BYTES: usize = 1 << 20;
@@ -14,6 +30,10 @@ message! {
         credentials_file_provider: Option<CredentialsFile>,
         custom_credential_provider_chain: bool,
         environment_credential_provider: Option<Environment>,
+        assume_role_with_web_identity_provider: Option<WebIdentity>,
+        container_credential_provider: Option<Container>,
+        instance_profile_credential_provider: Option<InstanceProfile>,
+        assume_role_credential_provider: Option<AssumeRole>,
     }
 }
 
@@ -39,11 +59,56 @@ message! {
     struct Environment: "envoy.extensions.common.aws.v3.EnvironmentCredentialProvider" {}
 }
 
+message! {
+    /// From the token service, for a token of somebody else's.
+    struct WebIdentity: "envoy.extensions.common.aws.v3.AssumeRoleWithWebIdentityCredentialProvider" {
+        web_identity_token_data_source: Option<DataSource>,
+        role_arn: String,
+        role_session_name: String,
+    }
+}
+
+message! {
+    /// From a container's metadata.
+    struct Container: "envoy.extensions.common.aws.v3.ContainerCredentialProvider" {}
+}
+
+message! {
+    /// From an instance's metadata.
+    struct InstanceProfile: "envoy.extensions.common.aws.v3.InstanceProfileCredentialProvider" {}
+}
+
+message! {
+    /// From the token service, for other credentials.
+    struct AssumeRole: "envoy.extensions.common.aws.v3.AssumeRoleCredentialProvider" {
+        role_arn: String,
+        role_session_name: String,
+        external_id: String,
+        session_duration: Option<Duration>,
+        credential_provider: Option<SourceProvider>,
+    }
+}
+
+message! {
+    /// Where the credentials come from that a role is assumed with.
+    struct SourceProvider: "envoy.extensions.common.aws.v3.AwsCredentialProvider" {
+        inline_credential: Option<InlineCredential>,
+        credentials_file_provider: Option<CredentialsFile>,
+        custom_credential_provider_chain: bool,
+        environment_credential_provider: Option<Environment>,
+        assume_role_with_web_identity_provider: Option<WebIdentity>,
+        container_credential_provider: Option<Container>,
+        instance_profile_credential_provider: Option<InstanceProfile>,
+    }
+}
+
 /// Who signs.
 pub(crate) struct Credentials {
     pub(crate) access_key_id: Box<str>,
     pub(crate) secret_access_key: Box<str>,
     pub(crate) session_token: Option<Box<str>>,
+    /// That of signatures of version 4A, once one was made.
+    asymmetric: OnceLock<Option<Key>>,
 }
 
 impl Credentials {
@@ -54,7 +119,14 @@ impl Credentials {
             access_key_id: id.into(),
             secret_access_key: secret.into(),
             session_token: token.map(Into::into),
+            asymmetric: OnceLock::new(),
         })
+    }
+
+    /// The key of signatures of version 4A.
+    pub(crate) fn asymmetric(&self) -> Option<&Key> {
+        let derive = || Key::derive(&self.access_key_id, &self.secret_access_key);
+        self.asymmetric.get_or_init(derive).as_ref()
     }
 
     fn of_environment() -> Option<Self> {
@@ -113,46 +185,226 @@ pub(crate) fn of_named_profile(
     })
 }
 
-/// The credentials of now.
+/// What both kinds of messages say, borrowed.
+#[derive(Default)]
+struct Asked<'m> {
+    is_custom: bool,
+    inline: Option<&'m InlineCredential>,
+    asks_environment: bool,
+    file: Option<&'m CredentialsFile>,
+    role: Option<&'m AssumeRole>,
+    identity: Option<&'m WebIdentity>,
+    asks_container: bool,
+    asks_instance: bool,
+}
+
+impl AwsCredentialProvider {
+    fn asked(&self) -> Asked<'_> {
+        Asked {
+            is_custom: self.custom_credential_provider_chain,
+            inline: self.inline_credential.as_ref(),
+            asks_environment: self.environment_credential_provider.is_some(),
+            file: self.credentials_file_provider.as_ref(),
+            role: self.assume_role_credential_provider.as_ref(),
+            identity: self.assume_role_with_web_identity_provider.as_ref(),
+            asks_container: self.container_credential_provider.is_some(),
+            asks_instance: self.instance_profile_credential_provider.is_some(),
+        }
+    }
+}
+
+impl SourceProvider {
+    fn asked(&self) -> Asked<'_> {
+        Asked {
+            is_custom: self.custom_credential_provider_chain,
+            inline: self.inline_credential.as_ref(),
+            asks_environment: self.environment_credential_provider.is_some(),
+            file: self.credentials_file_provider.as_ref(),
+            role: None,
+            identity: self.assume_role_with_web_identity_provider.as_ref(),
+            asks_container: self.container_credential_provider.is_some(),
+            asks_instance: self.instance_profile_credential_provider.is_some(),
+        }
+    }
+}
+
+/// The chain that a configuration asks for.
 ///
 /// # Errors
-/// [`Refused`] when there are none, or they would have to be fetched.
+/// [`Refused`] when it cannot be.
 pub(crate) fn find(
     provider: Option<&AwsCredentialProvider>,
+    regions: &str,
     ctx: &mut Ctx,
-) -> Result<Credentials, Refused> {
-    let inline = provider.and_then(|it| it.inline_credential.as_ref());
-    if let Some(inline) = inline {
-        let (id, secret) = (&inline.access_key_id, &inline.secret_access_key);
-        let token = Some(inline.session_token.as_str());
-        return Credentials::new(id, secret, token).ok_or(Refused);
-    }
-    let is_custom = provider.is_some_and(|it| it.custom_credential_provider_chain);
-    let file = provider.and_then(|it| it.credentials_file_provider.as_ref());
-    let asks_environment = provider.is_some_and(|it| it.environment_credential_provider.is_some());
-    let span = provider.map_or(nuncio_config::span::Span::NONE, AwsCredentialProvider::span);
+) -> Result<Chain, Refused> {
+    let Some(provider) = provider else {
+        return Asked::default().chain(regions, ctx);
+    };
+    let asked = provider.asked();
     // Of those that are not supported it has been said already.
     let has_others = {
         let mut said = ctx.diagnostics.iter();
         said.any(|one| one.message.contains("v3.AwsCredentialProvider` is not"))
     };
-    if is_custom && file.is_none() && !asks_environment && !has_others {
+    if asked.is_empty() && !has_others {
         let text = "Custom credential provider chain must have at least one credential provider";
-        ctx.error(span, text);
+        ctx.error(provider.span(), text);
         return Err(Refused);
     }
-    if (!is_custom || asks_environment)
-        && let Some(found) = Credentials::of_environment()
-    {
-        return Ok(found);
+    asked.chain(regions, ctx)
+}
+
+impl Asked<'_> {
+    fn is_empty(&self) -> bool {
+        let has_one = self.inline.is_some()
+            || self.asks_environment
+            || self.file.is_some()
+            || self.role.is_some()
+            || self.identity.is_some()
+            || self.asks_container
+            || self.asks_instance;
+        self.is_custom && !has_one
     }
-    if (!is_custom || file.is_some())
-        && let Some(found) = of_file(file, ctx)?
-    {
-        return Ok(found);
+
+    fn chain(&self, regions: &str, ctx: &mut Ctx) -> Result<Chain, Refused> {
+        if let Some(inline) = self.inline {
+            let (id, secret) = (&inline.access_key_id, &inline.secret_access_key);
+            let token = Some(inline.session_token.as_str());
+            return Ok(Chain::fixed(
+                Credentials::new(id, secret, token).ok_or(Refused)?,
+            ));
+        }
+        if (!self.is_custom || self.asks_environment)
+            && let Some(found) = Credentials::of_environment()
+        {
+            return Ok(Chain::fixed(found));
+        }
+        if (!self.is_custom || self.file.is_some())
+            && let Some(found) = of_file(self.file, ctx)?
+        {
+            return Ok(Chain::fixed(found));
+        }
+        let mut links = Vec::new();
+        if let Some(role) = self.role {
+            links.push(of_role(role, regions, ctx)?);
+        }
+        if !self.is_custom || self.identity.is_some() {
+            links.extend(of_identity(self.identity, regions, ctx)?);
+        }
+        if !self.is_custom || self.asks_container {
+            links.extend(of_container(ctx)?);
+        }
+        let is_disabled = variable("AWS_EC2_METADATA_DISABLED").as_deref() == Some("true");
+        if (!self.is_custom || self.asks_instance) && !is_disabled {
+            let provider = Provider::shared(endpoints::INSTANCE_CLUSTER, Source::Instance);
+            links.push(fetched(provider, endpoints::of_instance(), ctx)?);
+        }
+        Ok(Chain::new(links))
     }
-    let what = "to sign with credentials that are in no configuration, environment or file";
-    Err(ctx.unsupported_here(span, what))
+}
+
+/// Has the cluster made and credentials fetched over it.
+fn fetched(
+    provider: Arc<Provider>,
+    cluster: ManagedCluster,
+    ctx: &mut Ctx,
+) -> Result<Link, Refused> {
+    if !ctx.channels.manage(cluster) {
+        let what = "so many different services for credentials of AWS";
+        return Err(ctx.unsupported_here(nuncio_config::span::Span::NONE, what));
+    }
+    let task = Arc::clone(&provider) as Arc<dyn Background>;
+    ctx.channels.go_on(&task);
+    Ok(Link::Fetched(provider))
+}
+
+fn of_role(message: &AssumeRole, regions: &str, ctx: &mut Ctx) -> Result<Link, Refused> {
+    let source = message.credential_provider.as_ref();
+    let source = source.map_or_else(Asked::default, SourceProvider::asked);
+    let signer = Signer {
+        service: "sts".into(),
+        region: regions.into(),
+        credentials: source.chain(regions, ctx)?,
+        choice: Choice::default(),
+        in_query: None,
+        is_asymmetric: false,
+        names: Names::default(),
+    };
+    let (cluster, host) = endpoints::of_token_service(regions);
+    let source = Source::Role {
+        role: Role {
+            host,
+            arn: message.role_arn.as_str().into(),
+            session: session(&message.role_session_name),
+        },
+        external_id: message.external_id.as_str().into(),
+        duration_seconds: message.session_duration.map(|duration| duration.as_secs()),
+        signer: Box::new(signer),
+    };
+    fetched(Provider::new(&cluster.name, source), cluster, ctx)
+}
+
+fn of_identity(
+    message: Option<&WebIdentity>,
+    regions: &str,
+    ctx: &mut Ctx,
+) -> Result<Option<Link>, Refused> {
+    let source = message.and_then(|it| it.web_identity_token_data_source.as_ref());
+    let token = match source {
+        None => variable("AWS_WEB_IDENTITY_TOKEN_FILE").map(|path| Token::File(path.into())),
+        Some(source) => Some(match source.filename() {
+            Some(path) => Token::File(path.into()),
+            None => Token::Text(source.read_text(LIMIT_BYTES, ctx)?.into()),
+        }),
+    };
+    let arn = message.map(|it| it.role_arn.clone());
+    let arn = arn.filter(|arn| !arn.is_empty());
+    let arn = arn.or_else(|| variable("AWS_ROLE_ARN"));
+    let (Some(token), Some(arn)) = (token, arn) else {
+        return Ok(None);
+    };
+    let (cluster, host) = endpoints::of_token_service(regions);
+    let role = Role {
+        host,
+        arn: arn.into(),
+        session: session(message.map_or("", |it| &it.role_session_name)),
+    };
+    let source = Source::WebIdentity { role, token };
+    fetched(Provider::new(&cluster.name, source), cluster, ctx).map(Some)
+}
+
+/// The name of a session; the time of now where there is none.
+fn session(own: &str) -> Box<str> {
+    if !own.is_empty() {
+        return own.into();
+    }
+    let variable = variable("AWS_ROLE_SESSION_NAME");
+    let since = SystemClock.wall().duration_since(SystemTime::UNIX_EPOCH);
+    let since = since.unwrap_or_default().as_nanos();
+    variable.unwrap_or_else(|| since.to_string()).into()
+}
+
+fn of_container(ctx: &mut Ctx) -> Result<Option<Link>, Refused> {
+    let relative = variable("AWS_CONTAINER_CREDENTIALS_RELATIVE_URI");
+    let relative = relative.map(|path| format!("{}{path}", endpoints::CONTAINER_HOST));
+    let is_relative = relative.is_some();
+    let Some(uri) = relative.or_else(|| variable("AWS_CONTAINER_CREDENTIALS_FULL_URI")) else {
+        return Ok(None);
+    };
+    let Some((cluster, host, path)) = endpoints::of_container(&uri) else {
+        let text = format!("AWS_CONTAINER_CREDENTIALS_FULL_URI has no address: {uri}");
+        ctx.error(nuncio_config::span::Span::NONE, text);
+        return Err(Refused);
+    };
+    let token = variable("AWS_CONTAINER_AUTHORIZATION_TOKEN").filter(|_| !is_relative);
+    let file = variable("AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE");
+    let token = match (token, file) {
+        (Some(token), _) => Token::Text(token.into()),
+        (None, Some(path)) => Token::File(path.into()),
+        (None, None) => Token::None,
+    };
+    let source = Source::Container { host, path, token };
+    fetched(Provider::shared(&cluster.name, source), cluster, ctx).map(Some)
 }
 
 fn of_file(file: Option<&CredentialsFile>, ctx: &mut Ctx) -> Result<Option<Credentials>, Refused> {

@@ -1,4 +1,4 @@
-//! Signature Version 4.
+//! Signature Version 4, and 4A: the same but for its key, and that regions stand in a header of their own.
 
 use std::collections::BTreeMap;
 use std::time::SystemTime;
@@ -8,7 +8,9 @@ use aws_lc_rs::hmac;
 use nuncio_contract::formatter::timestamp;
 use nuncio_contract::headers::{HeaderMap, HeaderName, Known};
 
+use super::asymmetric;
 use super::canonical::{self, Choice};
+use super::chain::Chain;
 use super::credentials::Credentials;
 
 const ALGORITHM: &str = "AWS4-HMAC-SHA256";
@@ -18,10 +20,12 @@ const UNSIGNED: &str = "UNSIGNED-PAYLOAD";
 pub(crate) struct Signer {
     pub(crate) service: Box<str>,
     pub(crate) region: Box<str>,
-    pub(crate) credentials: Credentials,
+    pub(crate) credentials: Chain,
     pub(crate) choice: Choice,
     /// Signs in the query; for how many seconds the signature counts.
     pub(crate) in_query: Option<u64>,
+    /// Signs by version 4A; the region may be several.
+    pub(crate) is_asymmetric: bool,
     pub(crate) names: Names,
 }
 
@@ -30,6 +34,7 @@ pub(crate) struct Names {
     pub(crate) content: HeaderName,
     pub(crate) date: HeaderName,
     pub(crate) token: HeaderName,
+    pub(crate) regions: HeaderName,
 }
 
 impl Default for Names {
@@ -39,6 +44,7 @@ impl Default for Names {
             content: name("x-amz-content-sha256"),
             date: name("x-amz-date"),
             token: name("x-amz-security-token"),
+            regions: name("x-amz-region-set"),
         }
     }
 }
@@ -53,7 +59,7 @@ pub(crate) enum Payload<'a> {
 }
 
 impl Signer {
-    /// Signs a request at this time.
+    /// Signs a request at this time; without credentials it says no more than what its body is.
     pub(crate) fn sign(&self, request: &mut HeaderMap, payload: &Payload<'_>, now: SystemTime) {
         let hash = match payload {
             Payload::Unsigned => UNSIGNED.to_owned(),
@@ -68,6 +74,9 @@ impl Signer {
         if self.in_query.is_none() || !matches!(payload, Payload::Body(..)) {
             request.replace(&self.names.content, hash.as_bytes());
         }
+        let Some(credentials) = self.credentials.current() else {
+            return;
+        };
         let digits: String = timestamp(now)
             .chars()
             .filter(char::is_ascii_digit)
@@ -75,27 +84,43 @@ impl Signer {
         let (day, time) = digits.split_at(digits.len().min(8));
         let time: String = time.chars().take(6).collect();
         let date = format!("{day}T{time}Z");
-        let scope = format!("{day}/{}/{}/aws4_request", self.region, self.service);
+        let scope = match self.is_asymmetric {
+            true => format!("{day}/{}/aws4_request", self.service),
+            false => format!("{day}/{}/{}/aws4_request", self.region, self.service),
+        };
         match self.in_query {
-            None => self.sign_headers(request, &hash, (&date, day, &scope)),
-            Some(seconds) => self.sign_query(request, &hash, (&date, day, &scope), seconds),
+            None => self.sign_headers(request, &credentials, &hash, (&date, day, &scope)),
+            Some(seconds) => {
+                let moment = (&*date, day, &*scope);
+                self.sign_query(request, &credentials, &hash, moment, seconds);
+            }
         }
     }
 
-    fn sign_headers(&self, request: &mut HeaderMap, hash: &str, (date, day, scope): Moment<'_>) {
+    fn sign_headers(
+        &self,
+        request: &mut HeaderMap,
+        credentials: &Credentials,
+        hash: &str,
+        (date, day, scope): Moment<'_>,
+    ) {
         request.remove(Known::Authorization);
         request.remove(&self.names.token);
-        if let Some(token) = &self.credentials.session_token {
+        if let Some(token) = &credentials.session_token {
             request.replace(&self.names.token, token.as_bytes());
         }
         request.replace(&self.names.date, date.as_bytes());
+        if self.is_asymmetric {
+            request.replace(&self.names.regions, self.region.as_bytes());
+        }
         let headers = canonical::headers(request, &self.choice);
-        let signature = self.signature(request, &headers, hash, (date, day, scope));
-        let id = &self.credentials.access_key_id;
+        let signature = self.signature(request, credentials, &headers, hash, (date, day, scope));
+        let id = &credentials.access_key_id;
         let names = canonical::names(&headers);
         let names = String::from_utf8_lossy(&names);
         let value = format!(
-            "{ALGORITHM} Credential={id}/{scope}, SignedHeaders={names}, Signature={signature}"
+            "{} Credential={id}/{scope}, SignedHeaders={names}, Signature={signature}",
+            self.algorithm()
         );
         request.append(Known::Authorization, value.as_bytes());
     }
@@ -103,6 +128,7 @@ impl Signer {
     fn sign_query(
         &self,
         request: &mut HeaderMap,
+        credentials: &Credentials,
         hash: &str,
         (date, day, scope): Moment<'_>,
         seconds: u64,
@@ -110,12 +136,15 @@ impl Signer {
         let headers = canonical::headers(request, &self.choice);
         let path = request.get(Known::Path).unwrap_or_default();
         let (path, mut parameters) = parameters(path);
-        let id = &self.credentials.access_key_id;
+        let id = &credentials.access_key_id;
         let credential = canonical::component(format!("{id}/{scope}").as_bytes());
-        let token = self.credentials.session_token.as_ref();
+        let token = credentials.session_token.as_ref();
         let token = token.map(|token| canonical::encoded(token.as_bytes(), b""));
+        let regions = self.is_asymmetric.then_some(&self.region);
+        let regions = regions.map(|regions| canonical::component(regions.as_bytes()));
         for (name, value) in [
-            ("X-Amz-Algorithm", Some(ALGORITHM.as_bytes().to_vec())),
+            ("X-Amz-Algorithm", Some(self.algorithm().into())),
+            ("X-Amz-Region-Set", regions),
             ("X-Amz-Date", Some(date.as_bytes().to_vec())),
             ("X-Amz-Expires", Some(seconds.to_string().into_bytes())),
             ("X-Amz-Security-Token", token),
@@ -129,23 +158,47 @@ impl Signer {
             values.for_each(|value| add(&mut parameters, name, value));
         }
         request.set(Known::Path, &target(&path, &parameters));
-        let signature = self.signature(request, &headers, hash, (date, day, scope));
+        let signature = self.signature(request, credentials, &headers, hash, (date, day, scope));
         add(&mut parameters, "X-Amz-Signature", signature.into_bytes());
         request.set(Known::Path, &target(&path, &parameters));
+    }
+
+    const fn algorithm(&self) -> &'static str {
+        match self.is_asymmetric {
+            true => asymmetric::ALGORITHM,
+            false => ALGORITHM,
+        }
+    }
+
+    /// What is signed in the end.
+    pub(super) fn text(
+        &self,
+        request: &HeaderMap,
+        headers: &BTreeMap<Vec<u8>, Vec<u8>>,
+        hash: &str,
+        (date, _, scope): Moment<'_>,
+    ) -> String {
+        let canonical = canonical::request(request, headers, hash, self.keeps_path());
+        let canonical = hex(digest(&SHA256, &canonical).as_ref());
+        format!("{}\n{date}\n{scope}\n{canonical}", self.algorithm())
     }
 
     fn signature(
         &self,
         request: &HeaderMap,
+        credentials: &Credentials,
         headers: &BTreeMap<Vec<u8>, Vec<u8>>,
         hash: &str,
-        (date, day, scope): Moment<'_>,
+        moment: Moment<'_>,
     ) -> String {
-        let canonical = canonical::request(request, headers, hash, self.keeps_path());
-        let canonical = hex(digest(&SHA256, &canonical).as_ref());
-        let text = format!("{ALGORITHM}\n{date}\n{scope}\n{canonical}");
-        let first = format!("AWS4{}", self.credentials.secret_access_key);
-        let parts = [day, &self.region, &self.service, "aws4_request", &text];
+        let text = self.text(request, headers, hash, moment);
+        if self.is_asymmetric {
+            let key = credentials.asymmetric();
+            let signature = key.and_then(|key| key.sign(text.as_bytes()));
+            return hex(&signature.unwrap_or_default());
+        }
+        let first = format!("AWS4{}", credentials.secret_access_key);
+        let parts = [moment.1, &self.region, &self.service, "aws4_request", &text];
         let mut key = first.into_bytes();
         for part in parts {
             let tag = hmac::sign(&hmac::Key::new(hmac::HMAC_SHA256, &key), part.as_bytes());

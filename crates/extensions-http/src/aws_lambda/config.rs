@@ -11,6 +11,7 @@ use nuncio_contract::matching::StringMatcher;
 use nuncio_contract::registry::RouteFilterConfig;
 
 use crate::aws::canonical::Choice;
+use crate::aws::chain::Chain;
 use crate::aws::credentials::{self, Credentials};
 use crate::aws::signer::{Names, Signer};
 
@@ -97,13 +98,14 @@ impl Settings {
             signer: Signer {
                 service: "lambda".into(),
                 region: region.into(),
-                credentials: credentials_of(message, ctx)?,
+                credentials: credentials_of(message, region, ctx)?,
                 choice: Choice::compile(
                     &message.match_included_headers,
                     &message.match_excluded_headers,
                     ctx,
                 )?,
                 in_query: None,
+                is_asymmetric: false,
                 names: Names::default(),
             },
             path: format!("/2015-03-31/functions/{}/invocations", message.arn.value).into(),
@@ -133,13 +135,14 @@ fn region(arn: &str) -> Option<&str> {
     }
 }
 
-fn credentials_of(message: &Config, ctx: &mut Ctx) -> Result<Credentials, Refused> {
+fn credentials_of(message: &Config, region: &str, ctx: &mut Ctx) -> Result<Chain, Refused> {
     if let Some(own) = &message.credentials {
         let token = Some(own.session_token.as_str());
-        return Credentials::new(&own.access_key_id, &own.secret_access_key, token).ok_or(Refused);
+        let own = Credentials::new(&own.access_key_id, &own.secret_access_key, token);
+        return Ok(Chain::fixed(own.ok_or(Refused)?));
     }
     match message.credentials_profile.is_empty() {
-        true => credentials::find(None, ctx),
-        false => credentials::of_named_profile(&message.credentials_profile, ctx),
+        true => credentials::find(None, region, ctx),
+        false => credentials::of_named_profile(&message.credentials_profile, ctx).map(Chain::fixed),
     }
 }

@@ -39,6 +39,8 @@ const FRAMING: [Known; 6] = [
 struct Worker {
     settings: Arc<Settings>,
     stats: Arc<AwsLambdaStats>,
+    /// Whether whoever comes here is on the way to Lambda, whatever the cluster says.
+    is_upstream: bool,
 }
 
 struct Factory(Rc<Worker>);
@@ -49,6 +51,7 @@ impl HttpFilterConfig for ChainConfig {
         Box::new(Factory(Rc::new(Worker {
             settings: Arc::clone(&self.0),
             stats: context.scope.worker_group(),
+            is_upstream: context.is_upstream,
         })))
     }
 }
@@ -91,12 +94,15 @@ impl HttpFilter for LambdaFilter {
         context: &mut FilterContext<'_>,
         end_stream: bool,
     ) -> HeadersStatus {
-        if !leads_to_lambda(context) {
+        if !self.worker.is_upstream && !leads_to_lambda(context) {
             return HeadersStatus::Continue;
         }
         let level = context.route.most_specific::<Level>();
         let settings = level.map_or(&self.worker.settings, |Level(own)| own);
         let settings = Arc::clone(settings);
+        if let Some(settled) = settings.signer.credentials.pending() {
+            return HeadersStatus::Again(settled);
+        }
         let call = self.call.insert(Box::new(Call {
             settings,
             request: Vec::new(),

@@ -46,6 +46,7 @@ enumeration! {
     /// How it is signed.
     enum SigningAlgorithm: "envoy.extensions.filters.http.aws_request_signing.v3.AwsRequestSigning.SigningAlgorithm" {
         AWS_SIGV4 => SigV4,
+        AWS_SIGV4A => SigV4A,
     }
 }
 
@@ -103,9 +104,9 @@ impl Settings {
         stat_prefix: &str,
         ctx: &mut Ctx,
     ) -> Result<Self, Refused> {
-        let SigningAlgorithm::SigV4 = message.signing_algorithm;
-        let region = region(&message.region, ctx)?;
-        let credentials = credentials::find(message.credential_provider.as_ref(), ctx)?;
+        let is_asymmetric = matches!(message.signing_algorithm, SigningAlgorithm::SigV4A);
+        let region = region(&message.region, is_asymmetric, ctx)?;
+        let credentials = credentials::find(message.credential_provider.as_ref(), &region, ctx)?;
         let in_query = message.query_string.as_ref();
         let in_query = in_query.map(|it| it.expiration_time.unwrap_or(EXPIRATION).as_secs());
         Ok(Settings {
@@ -119,6 +120,7 @@ impl Settings {
                     ctx,
                 )?,
                 in_query,
+                is_asymmetric,
                 names: Names::default(),
             },
             host: message.host_rewrite.as_str().into(),
@@ -134,16 +136,19 @@ impl Settings {
     }
 }
 
-fn region(own: &Spanned<String>, ctx: &mut Ctx) -> Result<Box<str>, Refused> {
-    if own.contains([',', '*']) {
+fn region(own: &Spanned<String>, is_set: bool, ctx: &mut Ctx) -> Result<Box<str>, Refused> {
+    if !is_set && own.contains([',', '*']) {
         let text = "SigV4 region string cannot contain wildcards or commas. Region sets can be specified when \
                     using signing_algorithm: AWS_SIGV4A.";
         ctx.error(own.span, text);
         return Err(Refused);
     }
+    let variables: &[&str] = match is_set {
+        true => &["AWS_SIGV4A_SIGNING_REGION_SET"],
+        false => &["AWS_REGION", "AWS_DEFAULT_REGION"],
+    };
     let own = Some(own.value.clone()).filter(|region| !region.is_empty());
-    let region = own.or_else(|| variable("AWS_REGION"));
-    let region = region.or_else(|| variable("AWS_DEFAULT_REGION"));
+    let region = own.or_else(|| variables.iter().find_map(|name| variable(name)));
     region.map(Into::into).ok_or_else(|| {
         let text = "AWS region is not set in xDS configuration and failed to retrieve from environment variable \
                     or AWS profile/config files.";

@@ -9,6 +9,7 @@ use nuncio_contract::http_filter::{
     DataStatus, FilterContext, FilterWorkerContext, HeadersStatus, HttpFilter, HttpFilterConfig,
     HttpFilterFactory, Interest, TrailersStatus,
 };
+use nuncio_contract::services::LocalFuture;
 use nuncio_contract::stat_group;
 use nuncio_contract::stats::Scope;
 
@@ -89,6 +90,9 @@ impl HttpFilter for Filter {
             self.held = Some((settings, stats));
             return HeadersStatus::Stop;
         }
+        if let Some(settled) = settings.signer.credentials.pending() {
+            return HeadersStatus::Again(settled);
+        }
         let payload = match settings.signs_body {
             true => Payload::Nothing,
             false => Payload::Unsigned,
@@ -108,6 +112,9 @@ impl HttpFilter for Filter {
         if !end_stream && self.held.is_some() {
             return DataStatus::StopAndBuffer;
         }
+        if let Some(settled) = self.pending() {
+            return DataStatus::Again(settled);
+        }
         if let Some(own) = self.held.take() {
             let now = context.services.wall();
             let body = (context.held_body, data.readable());
@@ -121,6 +128,9 @@ impl HttpFilter for Filter {
         context: &mut FilterContext<'_>,
         _trailers: &mut HeaderMap,
     ) -> TrailersStatus {
+        if let Some(settled) = self.pending() {
+            return TrailersStatus::Again(settled);
+        }
         if let Some(own) = self.held.take() {
             let now = context.services.wall();
             let body = (context.held_body, &[][..]);
@@ -143,6 +153,12 @@ fn sign_body(
 }
 
 impl Filter {
+    /// What a request that is to be signed has to wait for.
+    fn pending(&self) -> Option<LocalFuture<()>> {
+        let (settings, _) = self.held.as_ref()?;
+        settings.signer.credentials.pending()
+    }
+
     fn own(&self, context: &FilterContext<'_>) -> Own {
         let worker = &*self.worker;
         match context.route.most_specific::<Level>() {

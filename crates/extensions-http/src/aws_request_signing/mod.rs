@@ -1,13 +1,13 @@
-//! `envoy.filters.http.aws_request_signing`: signs requests by AWS' Signature Version 4, in headers or in the query.
+//! `envoy.filters.http.aws_request_signing`: signs requests by AWS' Signature Versions 4 and 4A, in headers or in the query.
 //!
-//! Credentials are those of the configuration, of the environment (`AWS_ACCESS_KEY_ID`, `AWS_SECRET_ACCESS_KEY`,
-//! `AWS_SESSION_TOKEN`) or of a credentials file, read when the configuration is loaded. The body is held back and
+//! Credentials are those of the configuration, of the environment, of a credentials file (read when the configuration is
+//! loaded), or are fetched from services (`aws/`); requests wait while they are. The body is held back and
 //! signed as well unless `use_unsigned_payload` is set; it may be as long as the buffer limit. Trust: what a client says
 //! in the headers of the signature is replaced. Follows Envoy's documentation of its AWS request signing filter and
 //! AWS' "Signature Version 4 signing process".
 //!
-//! Different from Envoy: signature version 4A and credentials that have to be fetched are not there and refused, and so
-//! is a configuration whose credentials are nowhere, where Envoy would ask the machine's metadata server.
+//! Different from Envoy: IAM Roles Anywhere is not there and refused; places of credentials
+//! behind those that are at hand are not asked.
 
 mod config;
 mod filter;

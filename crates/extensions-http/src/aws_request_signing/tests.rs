@@ -238,7 +238,9 @@ fn what_cannot_be_is_refused() {
             "Custom credential provider chain must have at least one credential provider",
         ),
         (
-            format!("{{service_name: s, region: r, signing_algorithm: AWS_SIGV4A, {OWN}}}"),
+            "{service_name: s, region: r, credential_provider: {iam_roles_anywhere_credential_provider: {role_arn: a, \
+             certificate: {inline_string: c}, private_key: {inline_string: k}, trust_anchor_arn: t, profile_arn: p}}}"
+                .to_owned(),
             "not supported by Nuncio yet",
         ),
     ] {

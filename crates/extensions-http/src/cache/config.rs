@@ -7,8 +7,10 @@ use nuncio_config::typed::{Any, Ctx, Refused};
 use nuncio_contract::http_filter::HttpFilterConfig;
 use nuncio_contract::matching::{CompiledStringMatcher, StringMatcher};
 
-use super::store::{MAX_BODY_BYTES, Store};
-use super::vary::AllowList;
+use crate::caching::messages::FileSystemHttpCacheConfig;
+use crate::caching::storage::Storage;
+use crate::caching::store::{MAX_BODY_BYTES, Store};
+use crate::caching::vary::AllowList;
 
 const SIMPLE: &str = "envoy.extensions.http.cache.simple_http_cache.v3.SimpleHttpCacheConfig";
 const FILES: &str =
@@ -35,7 +37,7 @@ pub(super) struct ChainConfig(pub(super) Option<Arc<Settings>>);
 
 /// The same.
 pub(super) struct Settings {
-    pub(super) store: Arc<Store>,
+    pub(super) storage: Arc<Storage>,
     pub(super) allowed_vary: AllowList,
     pub(super) max_body_bytes: usize,
     pub(super) ignores_request_control: bool,
@@ -56,23 +58,27 @@ pub(super) fn parse(any: &Any, ctx: &mut Ctx) -> Result<Arc<dyn HttpFilterConfig
         ctx.error(message.span(), why);
         return Err(Refused);
     };
-    match store.type_name() {
+    let storage = match store.type_name() {
         SIMPLE => {
             let _has_no_fields: SimpleHttpCacheConfig = store.decode(ctx)?;
+            Storage::of_memory(Store::of_the_process())
         }
-        FILES => return Err(ctx.unsupported_here(store.span, format!("`{FILES}`"))),
+        FILES => {
+            let files: FileSystemHttpCacheConfig = store.decode(ctx)?;
+            Storage::of_files(files.store(store.span, ctx)?)
+        }
         other => {
             let why = format!("Didn't find a registered implementation for type: '{other}'");
             ctx.error(store.span, why);
             return Err(Refused);
         }
-    }
+    };
     let wished_bytes = match message.max_body_bytes {
         0 => MAX_BODY_BYTES,
         bytes => usize::try_from(bytes).unwrap_or(MAX_BODY_BYTES),
     };
     Ok(Arc::new(ChainConfig(Some(Arc::new(Settings {
-        store: Store::of_the_process(),
+        storage: Arc::new(storage),
         allowed_vary,
         max_body_bytes: wished_bytes.min(MAX_BODY_BYTES),
         ignores_request_control: message.ignore_request_cache_control_header,

@@ -5,13 +5,13 @@ use std::time::{Duration, SystemTime};
 
 use nuncio_contract::clock::Clock as _;
 use nuncio_contract::headers::{HeaderMap, Known};
-use nuncio_contract::http_filter::{HeadersStatus, Then};
+use nuncio_contract::http_filter::{DataStatus, HeadersStatus, Then};
 
 use super::ROOM;
-use super::control::{RequestControl, ResponseControl};
-use super::ranges::{Part, part};
-use super::store::{Entry, Head, Pending, Store};
-use crate::tests::harness::{Stream, Worker, refusal, response, values};
+use crate::caching::control::{RequestControl, ResponseControl};
+use crate::caching::ranges::{Part, part};
+use crate::caching::store::{Body, Entry, Head, Pending, Store};
+use crate::tests::harness::{Stream, Worker, outcome, refusal, response, values};
 
 const SIMPLE: &str = "typed_config: {'@type': \
     type.googleapis.com/envoy.extensions.http.cache.simple_http_cache.v3.SimpleHttpCacheConfig}";
@@ -200,7 +200,7 @@ fn the_store_forgets_what_was_used_longest_ago() {
     let store = Store::new(4000);
     let entry = || Entry {
         head: Head::of(&response(&[(":status", "200")])),
-        body: Arc::from([0; 1000].as_slice()),
+        body: Body::Memory(Arc::from([0; 1000].as_slice())),
         trailers: None,
         came: SystemTime::UNIX_EPOCH,
     };
@@ -269,10 +269,110 @@ fn one_range_is_served_and_what_is_none_is_the_whole() {
 #[test]
 fn a_store_is_needed_and_must_be_known() {
     assert!(refusal(&ROOM, "{}").contains("at least one of typed_config or disabled must be set"));
-    let files = "{typed_config: {'@type': type.googleapis.com/envoy.extensions.http.cache.file_system_http_cache.v3.FileSystemHttpCacheConfig, manager_config: {thread_pool: {}}, cache_path: /tmp}}";
-    assert!(refusal(&ROOM, files).contains("is not supported by Nuncio yet"));
+    let files = "{typed_config: {'@type': type.googleapis.com/envoy.extensions.http.cache.file_system_http_cache.v3.FileSystemHttpCacheConfig, \
+        manager_config: {thread_pool: {}}, cache_path: /nowhere, evict_fraction: 2}}";
+    assert!(refusal(&ROOM, files).contains("evict_fraction must be between 0 and 1"));
     let other =
         "{typed_config: {'@type': type.googleapis.com/google.protobuf.StringValue, value: a}}";
     let why = "Didn't find a registered implementation for type: 'google.protobuf.StringValue'";
     assert!(refusal(&ROOM, other).contains(why));
+}
+
+fn in_files(path: &std::path::Path, rest: &str) -> Worker {
+    let path = path.display();
+    let store = format!(
+        "typed_config: {{'@type': type.googleapis.com/envoy.extensions.http.cache.file_system_http_cache.v3.FileSystemHttpCacheConfig, \
+         manager_config: {{id: '{path}', thread_pool: {{thread_count: 1}}}}, cache_path: '{path}', create_cache_path: true}}"
+    );
+    Worker::new(&ROOM, &format!("{{{store}{rest}}}"))
+}
+
+/// The stream once files were looked into.
+fn looked(stream: &mut Stream<'_>) -> HeadersStatus {
+    let HeadersStatus::Again(mut wait) = stream.decode_headers(true) else {
+        panic!("it looks into files first");
+    };
+    while outcome(&mut wait).is_none() {
+        std::thread::yield_now();
+    }
+    stream.decode_headers(true)
+}
+
+/// The body of what is served from files; none if the host is asked.
+fn served_from_files(stream: &mut Stream<'_>) -> Option<Vec<u8>> {
+    if !matches!(looked(stream), HeadersStatus::Reply(_)) {
+        return None;
+    }
+    let mut head = response(&[(":status", "200")]);
+    if let HeadersStatus::Later = stream.encode_headers(&mut head, true) {
+        loop {
+            match stream.encode_late() {
+                Some(Then::Head { .. } | Then::More) => {}
+                Some(_) => break,
+                None => std::thread::yield_now(),
+            }
+        }
+    }
+    Some(stream.passed.clone())
+}
+
+fn answer_to_files(stream: &mut Stream<'_>, headers: &[(&str, &str)], body: &[u8]) {
+    assert!(matches!(looked(stream), HeadersStatus::Continue));
+    stream.info.response_code_details = Some("via_upstream".into());
+    let _ = stream.encode_headers(&mut response(headers), false);
+    let _ = stream.encode_data(body, true);
+}
+
+#[test]
+fn answers_in_files_are_served_variants_apart_and_after_a_restart() {
+    let path = std::env::temp_dir().join(format!("nuncio-cache-filter-{}", std::process::id()));
+    let vary = ", allowed_vary_headers: [{exact: accept-language}]";
+    let body = vec![b'x'; 200 << 10];
+    {
+        let worker = in_files(&path, vary);
+        answer_to_files(&mut request(&worker, "large"), FRESH, &body);
+        let by_language = [FRESH, &[("vary", "accept-language")]].concat();
+        for language in ["de", "en"] {
+            let mut stream = request(&worker, "vary").with("accept-language", language);
+            answer_to_files(&mut stream, &by_language, language.as_bytes());
+        }
+        let event = format!("cache.event.cache_path.{}/.event_type", path.display());
+        assert_eq!(worker.stat_of_all(&format!("{event}.miss")), 3);
+        assert_eq!(worker.stat_of_all(&format!("{event}.hit")), 0);
+    }
+    let worker = in_files(&path, vary);
+    assert_eq!(
+        served_from_files(&mut request(&worker, "large")),
+        Some(body)
+    );
+    let ask = |language: &str| {
+        served_from_files(&mut request(&worker, "vary").with("accept-language", language))
+    };
+    assert_eq!(ask("de").as_deref(), Some(&b"de"[..]));
+    assert_eq!(ask("en").as_deref(), Some(&b"en"[..]));
+    assert_eq!(ask("fr"), None);
+    std::fs::remove_dir_all(&path).expect("the folder goes");
+}
+
+#[test]
+fn a_304_that_takes_its_time_to_end_gets_the_body_from_its_file() {
+    let path = std::env::temp_dir().join(format!("nuncio-cache-late-{}", std::process::id()));
+    let worker = in_files(&path, "");
+    let kept = [(":status", "200"), ("cache-control", "no-cache")];
+    answer_to_files(&mut request(&worker, "slow"), &kept, b"hello");
+    let mut stream = request(&worker, "slow");
+    assert!(matches!(looked(&mut stream), HeadersStatus::Continue));
+    stream.info.response_code_details = Some("via_upstream".into());
+    let mut head = response(&[(":status", "304")]);
+    let _ = stream.encode_headers(&mut head, false);
+    let DataStatus::Again(mut wait) = stream.encode_data(b"", true) else {
+        panic!("the body is read first");
+    };
+    while outcome(&mut wait).is_none() {
+        std::thread::yield_now();
+    }
+    stream.held_body.clear();
+    let _ = stream.encode_data(b"", true);
+    assert_eq!(stream.passed, b"hello");
+    std::fs::remove_dir_all(&path).expect("the folder goes");
 }

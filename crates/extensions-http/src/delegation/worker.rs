@@ -19,6 +19,7 @@ pub(crate) struct Factories {
     root: Scope,
     name: Box<str>,
     service_cluster: Box<str>,
+    is_upstream: bool,
     by_action: RefCell<Kept<Arc<Execute>, Made>>,
 }
 
@@ -30,6 +31,7 @@ impl Factories {
             root: context.root.clone(),
             name: context.name.into(),
             service_cluster: context.service_cluster.into(),
+            is_upstream: context.is_upstream,
             by_action: RefCell::default(),
         }
     }
@@ -41,6 +43,7 @@ impl Factories {
             root: &self.root,
             name: &self.name,
             service_cluster: &self.service_cluster,
+            is_upstream: self.is_upstream,
         };
         let factories = filters.iter().map(|filter| filter.for_worker(&context));
         factories.collect()

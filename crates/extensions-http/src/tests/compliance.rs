@@ -59,6 +59,12 @@ const CONFIGS: &[(&str, &str, &str)] = &[
         "{max_request_bytes: 1}",
     ),
     (
+        "envoy.filters.http.cache_v2",
+        "{typed_config: {'@type': type.googleapis.com/envoy.extensions.http.cache_v2.simple_http_cache.v3.SimpleHttpCacheV2Config}}",
+        "{typed_config: {'@type': type.googleapis.com/envoy.extensions.http.cache_v2.simple_http_cache.v3.SimpleHttpCacheV2Config}, \
+          allowed_vary_headers: [{exact: a}], max_body_bytes: 1, ignore_request_cache_control_header: true, override_upstream_cluster: a}",
+    ),
+    (
         "envoy.filters.http.cache",
         "{typed_config: {'@type': type.googleapis.com/envoy.extensions.http.cache.simple_http_cache.v3.SimpleHttpCacheConfig}}",
         "{typed_config: {'@type': type.googleapis.com/envoy.extensions.http.cache.simple_http_cache.v3.SimpleHttpCacheConfig}, \

@@ -135,6 +135,7 @@ impl Worker {
             root: &root,
             name: room.name,
             service_cluster: "here",
+            is_upstream: false,
         });
         Worker {
             factory,

@@ -26,6 +26,7 @@ use nuncio_contract::calls::{CallOptions, HttpCall, HttpCalls};
 use nuncio_contract::clock::Clock;
 use nuncio_contract::headers::{HeaderMap, Known};
 use nuncio_contract::services::{LocalFuture, WorkerServices};
+use nuncio_contract::stats::Scope;
 use nuncio_contract::stats::groups::{ChannelStats, RouterStats};
 use nuncio_upstream::{ClusterManager, WorkerClusters};
 
@@ -117,6 +118,10 @@ impl HttpCalls for WorkerCalls {
         stats.google_grpc_client_creation.inc();
         channels.insert(scope.into(), Arc::clone(&stats));
         Some(stats)
+    }
+
+    fn root(&self) -> Option<Scope> {
+        Some(self.manager.stats().root())
     }
 
     fn sleep(&self, duration: Duration) -> LocalFuture<()> {

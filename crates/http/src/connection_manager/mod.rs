@@ -158,6 +158,7 @@ impl ConnectionManager {
                 root: &scopes.root,
                 name: &filter.name,
                 service_cluster: &config.service_cluster,
+                is_upstream: false,
             };
             FilterSlot::new(
                 &filter.name,

@@ -241,7 +241,7 @@ fn watch_threads(
 }
 
 /// How hosts are found and reached, before there are any.
-fn prepare_for_hosts(running: &Running, around: &Surroundings<'_>, compiled: &Compiled) {
+fn prepare_for_hosts(running: &Rc<Running>, around: &Surroundings<'_>, compiled: &Compiled) {
     let resolvers = Resolvers::new(&compiled.resolver, around.stats);
     running.clusters.borrow_mut().resolve_by(resolvers);
     running.open_channels(&around.channels);

@@ -89,6 +89,8 @@ pub(super) struct Running {
     pub(super) start_waits: bool,
     /// Which of the warming ones of its name it is.
     pub(super) warming_number: u64,
+    /// Whether an extension wanted it, so that no update takes it away.
+    pub(super) is_managed: bool,
     /// Ends with it as well.
     _detection: Option<Detection>,
     _weights: Option<weight_updates::WeightUpdates>,
@@ -248,6 +250,7 @@ impl Clusters {
             checks,
             start_waits,
             warming_number: 0,
+            is_managed: false,
             _detection: detection,
             _weights: weights,
             _load_streams: load_streams,

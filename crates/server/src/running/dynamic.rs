@@ -19,7 +19,7 @@ use crate::resource::{ClusterResource, ListenerResource, Rejected};
 use crate::workers::{Command, Workers};
 
 /// A cluster that is to be promoted once it is warm.
-struct Cold {
+pub(super) struct Cold {
     name: Box<str>,
     /// Which of the warming ones of its name it is.
     number: u64,
@@ -41,25 +41,32 @@ impl All {
         let (removed, cold) = self.clusters.borrow_mut().publish_warm(warming);
         workers.tell(|| Some(Command::DropOutdatedClusters));
         for cold in cold {
-            let (running, workers) = (Rc::clone(self), workers.clone());
-            spawn_seldom(async move {
-                cold.warmed.await;
-                let warm = (cold.name, cold.number);
-                running.clusters.borrow_mut().warm.push(warm);
-                // Those that are warm at the same time go together: workers look through all clusters each time.
-                tokio::task::yield_now().await;
-                let promoted = running.clusters.borrow_mut().promote();
-                running.has_promoted.notify_one();
-                if promoted {
-                    workers.tell(|| Some(Command::DropOutdatedClusters));
-                    running.names_other_files.notify_one();
-                }
-            });
+            self.promote_once_warm(cold, Some(workers.clone()));
         }
         let former = FormerRoutes::new();
         let mut clusters = self.clusters.borrow_mut();
         spawn_seldom(clusters.retire(&removed, former, workers, retirement));
         self.names_other_files.notify_one();
+    }
+
+    /// Lets a cluster run once it is warm; `workers` drop the one whose place it takes.
+    pub(super) fn promote_once_warm(self: &Rc<Self>, cold: Cold, workers: Option<Workers>) {
+        let running = Rc::clone(self);
+        spawn_seldom(async move {
+            cold.warmed.await;
+            let warm = (cold.name, cold.number);
+            running.clusters.borrow_mut().warm.push(warm);
+            // Those that are warm at the same time go together: workers look through all clusters each time.
+            tokio::task::yield_now().await;
+            let promoted = running.clusters.borrow_mut().promote();
+            running.has_promoted.notify_one();
+            if promoted {
+                if let Some(workers) = workers {
+                    workers.tell(|| Some(Command::DropOutdatedClusters));
+                }
+                running.names_other_files.notify_one();
+            }
+        });
     }
 }
 
@@ -83,10 +90,15 @@ impl Clusters {
         self.warming.values().any(|one| one.start_waits)
     }
 
+    /// Whether one of this name runs, or warms.
+    pub(super) fn knows(&self, name: &str) -> bool {
+        self.running.contains_key(name) || self.warming.contains_key(name)
+    }
+
     /// The names of those that came by updates.
     pub(crate) fn dynamic_names(&self) -> Vec<String> {
         let running = self.running.iter().chain(&self.warming);
-        let dynamic = running.filter(|(_, one)| one.update.is_some());
+        let dynamic = running.filter(|(_, one)| one.update.is_some() && !one.is_managed);
         let mut names: Vec<_> = dynamic.map(|(name, _)| name.to_string()).collect();
         sorting::sort(&mut names);
         names.dedup();
@@ -107,7 +119,7 @@ impl Clusters {
 
     /// Publishes what is warm; returns the names of what is to go. The rest is returned with what it waits for; each is
     /// to be promoted then.
-    fn publish_warm(&mut self, mut warming: Warming) -> (Vec<String>, Vec<Cold>) {
+    pub(super) fn publish_warm(&mut self, mut warming: Warming) -> (Vec<String>, Vec<Cold>) {
         let is_cold = |one: &Running| {
             one.resolution.is_some() || one.first_hosts.is_some() || one.checks.is_some()
         };

@@ -10,6 +10,7 @@ mod clusters;
 mod draining;
 mod dynamic;
 mod listeners;
+mod managed;
 mod secrets;
 mod sockets;
 mod stopping;
@@ -143,9 +144,10 @@ impl Running {
         self.clusters.borrow_mut().log_outliers(log);
     }
 
-    /// Makes what is needed for channels of gRPC that were wished for meanwhile.
-    pub(crate) fn open_channels(&self, channels: &Channels) {
+    /// Makes what is needed for channels of gRPC and clusters that were wished for meanwhile.
+    pub(crate) fn open_channels(self: &Rc<Self>, channels: &Channels) {
         self.clusters.borrow_mut().open_channels(channels);
+        self.open_managed(channels);
     }
 
     /// The clusters that the process starts with; returns once those are warm that the start waits for.

@@ -6,19 +6,19 @@ use nuncio_contract::headers::{HeaderMap, HeaderName, Known};
 use nuncio_contract::matching::CompiledStringMatcher;
 
 /// The headers that answers may depend on, as `vary` spells them.
-pub(super) struct AllowList(pub(super) Vec<CompiledStringMatcher>);
+pub(crate) struct AllowList(pub(crate) Vec<CompiledStringMatcher>);
 
 /// The names in a `vary` header.
-pub(super) type Names = Box<[Box<[u8]>]>;
+pub(crate) type Names = Box<[Box<[u8]>]>;
 
 impl AllowList {
     /// Whether nothing may be varied by.
-    pub(super) fn is_empty(&self) -> bool {
+    pub(crate) fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 
     /// Whether an answer may be kept as far as its `vary` goes.
-    pub(super) fn allows(&self, response: &HeaderMap) -> bool {
+    pub(crate) fn allows(&self, response: &HeaderMap) -> bool {
         names(response).iter().all(|name| self.allows_name(name))
     }
 
@@ -28,7 +28,7 @@ impl AllowList {
 
     /// What tells the answer to this request from others; none if something of it is not allowed, which it was when the
     /// answer was kept.
-    pub(super) fn variant(&self, names: &[Box<[u8]>], request: &HeaderMap) -> Option<Vec<u8>> {
+    pub(crate) fn variant(&self, names: &[Box<[u8]>], request: &HeaderMap) -> Option<Vec<u8>> {
         let mut variant = b"\nvary-id\n".to_vec();
         for name in names {
             if !self.allows_name(name) {
@@ -47,7 +47,7 @@ impl AllowList {
 }
 
 /// The names in a response's `vary`, sorted.
-pub(super) fn names(response: &HeaderMap) -> Names {
+pub(crate) fn names(response: &HeaderMap) -> Names {
     let value = response.get(Known::Vary).unwrap_or_default();
     let names = value.split(|byte| *byte == b',').map(<[u8]>::trim_ascii);
     let names: BTreeSet<&[u8]> = names.filter(|name| !name.is_empty()).collect();

@@ -1,6 +1,5 @@
 //! Asking a host whether a kept answer is still good, and what becomes of it if it is.
 
-use std::sync::Arc;
 use std::time::SystemTime;
 
 use nuncio_contract::headers::{HeaderMap, HeaderName, Known};
@@ -12,7 +11,7 @@ use super::store::{Entry, Head};
 const KEPT_AS_THEY_ARE: [&[u8]; 4] = [b"content-range", b"content-length", b"etag", b"vary"];
 
 /// Has the request ask whether `kept` has changed.
-pub(super) fn ask(request: &mut HeaderMap, kept: &HeaderMap) {
+pub(crate) fn ask(request: &mut HeaderMap, kept: &HeaderMap) {
     if let Some(etag) = kept.get(Known::Etag) {
         request.set(Known::IfNoneMatch, etag);
     }
@@ -24,13 +23,13 @@ pub(super) fn ask(request: &mut HeaderMap, kept: &HeaderMap) {
 }
 
 /// Whether an answer without changes is about what is kept, so that this gets its headers.
-pub(super) fn is_same(unchanged: &HeaderMap, kept: &HeaderMap) -> bool {
+pub(crate) fn is_same(unchanged: &HeaderMap, kept: &HeaderMap) -> bool {
     let etag = unchanged.get(Known::Etag);
     etag.is_none() || etag == kept.get(Known::Etag)
 }
 
 /// Makes the head of an answer without changes the head of what is kept.
-pub(super) fn complete(unchanged: &mut HeaderMap, kept: &HeaderMap) {
+pub(crate) fn complete(unchanged: &mut HeaderMap, kept: &HeaderMap) {
     let status = kept.get(Known::Status).unwrap_or_default();
     unchanged.set(Known::Status, status);
     unchanged.remove(Known::ContentLength);
@@ -46,7 +45,7 @@ pub(super) fn complete(unchanged: &mut HeaderMap, kept: &HeaderMap) {
 }
 
 /// What is kept from now on: `old`, whose head is `kept`, with the headers of `answer`.
-pub(super) fn renewed(
+pub(crate) fn renewed(
     old: &Entry,
     mut kept: HeaderMap,
     answer: &HeaderMap,
@@ -66,7 +65,7 @@ pub(super) fn renewed(
     }
     Entry {
         head: Head::of(&kept),
-        body: Arc::clone(&old.body),
+        body: old.body.clone(),
         trailers: old.trailers.clone(),
         came: now,
     }

@@ -8,7 +8,7 @@ const MONTHS: [&str; 12] = [
 const SECONDS_PER_DAY: i64 = 86_400;
 
 /// The moment that a header names; none if it is no date.
-pub(super) fn parse(value: &[u8]) -> Option<Seconds> {
+pub(crate) fn parse(value: &[u8]) -> Option<Seconds> {
     let text = str::from_utf8(value).ok()?.trim_ascii();
     let (weekday, rest) = text.split_once([',', ' '])?;
     if weekday.len() < 3 || !weekday.bytes().all(|byte| byte.is_ascii_alphabetic()) {

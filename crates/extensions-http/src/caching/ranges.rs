@@ -4,7 +4,7 @@ use std::ops::Range;
 
 /// What a `range` header comes to.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Part {
+pub(crate) enum Part {
     /// All of it.
     Whole,
     /// These bytes.
@@ -14,7 +14,7 @@ pub(super) enum Part {
 }
 
 /// What `header` asks for of so many bytes.
-pub(super) fn part(header: Option<&[u8]>, length: usize) -> Part {
+pub(crate) fn part(header: Option<&[u8]>, length: usize) -> Part {
     let Some((first, last)) = header.and_then(parse) else {
         return Part::Whole;
     };

@@ -14,7 +14,7 @@ const KEPT: [&[u8]; 12] = [
 ];
 
 /// Whether a response may be kept.
-pub(super) fn is_kept(response: &HeaderMap, allowed_vary: &AllowList) -> bool {
+pub(crate) fn is_kept(response: &HeaderMap, allowed_vary: &AllowList) -> bool {
     let control = control_of(response);
     let has_lifetime = control.must_validate
         || control.max_age.is_some()
@@ -24,7 +24,7 @@ pub(super) fn is_kept(response: &HeaderMap, allowed_vary: &AllowList) -> bool {
 }
 
 /// How old a kept response is.
-pub(super) fn age(response: &HeaderMap, came: SystemTime, now: SystemTime) -> Seconds {
+pub(crate) fn age(response: &HeaderMap, came: SystemTime, now: SystemTime) -> Seconds {
     let date = date_of(response, Known::Date).unwrap_or(0);
     let (came, now) = (since_epoch(came), since_epoch(now));
     let date = milliseconds(date);
@@ -36,7 +36,7 @@ pub(super) fn age(response: &HeaderMap, came: SystemTime, now: SystemTime) -> Se
 }
 
 /// Whether a kept response of this age may be served only if its host says that it has not changed.
-pub(super) fn needs_validation(
+pub(crate) fn needs_validation(
     response: &HeaderMap,
     age: Seconds,
     request: &RequestControl,
@@ -62,7 +62,7 @@ pub(super) fn needs_validation(
 }
 
 /// The date in a header.
-pub(super) fn date_of(head: &HeaderMap, name: Known) -> Option<Seconds> {
+pub(crate) fn date_of(head: &HeaderMap, name: Known) -> Option<Seconds> {
     head.get(name).and_then(date::parse)
 }
 

@@ -2,30 +2,30 @@
 //! good as none. Arguments of `no-cache` and `private` are not looked at.
 
 /// A number of seconds; what is too large for one is the largest.
-pub(super) type Seconds = i64;
+pub(crate) type Seconds = i64;
 
 /// What a client wishes.
 #[derive(Debug, Default, PartialEq, Eq)]
-pub(super) struct RequestControl {
-    pub(super) must_validate: bool,
-    pub(super) no_store: bool,
-    pub(super) max_age: Option<Seconds>,
-    pub(super) min_fresh: Option<Seconds>,
-    pub(super) max_stale: Option<Seconds>,
+pub(crate) struct RequestControl {
+    pub(crate) must_validate: bool,
+    pub(crate) no_store: bool,
+    pub(crate) max_age: Option<Seconds>,
+    pub(crate) min_fresh: Option<Seconds>,
+    pub(crate) max_stale: Option<Seconds>,
 }
 
 /// What a host says of its answer.
 #[derive(Debug, Default, PartialEq, Eq)]
-pub(super) struct ResponseControl {
-    pub(super) must_validate: bool,
-    pub(super) no_store: bool,
-    pub(super) no_stale: bool,
-    pub(super) max_age: Option<Seconds>,
+pub(crate) struct ResponseControl {
+    pub(crate) must_validate: bool,
+    pub(crate) no_store: bool,
+    pub(crate) no_stale: bool,
+    pub(crate) max_age: Option<Seconds>,
 }
 
 impl RequestControl {
     /// Of a request's `cache-control`; without it its `pragma` says at most `no-cache`.
-    pub(super) fn of(cache_control: Option<&[u8]>, pragma: Option<&[u8]>) -> Self {
+    pub(crate) fn of(cache_control: Option<&[u8]>, pragma: Option<&[u8]>) -> Self {
         match cache_control.filter(|value| !value.is_empty()) {
             Some(value) => Self::parse(value),
             None => RequestControl {
@@ -54,7 +54,7 @@ impl RequestControl {
 
 impl ResponseControl {
     /// Of a response's `cache-control`. `s-maxage` counts before `max-age`.
-    pub(super) fn of(value: &[u8]) -> Self {
+    pub(crate) fn of(value: &[u8]) -> Self {
         let mut control = ResponseControl::default();
         for (directive, argument) in directives(value) {
             match directive.as_slice() {

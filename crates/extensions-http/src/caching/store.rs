@@ -1,7 +1,10 @@
 //! Answers in memory, shared by all workers, with a limit on what they take: those that were used longest ago go first.
 
 use std::collections::{BTreeMap, HashMap};
+use std::fs::File;
+use std::io::{self, Write as _};
 use std::ops::Range;
+use std::os::unix::fs::FileExt as _;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError};
 use std::time::SystemTime;
@@ -11,8 +14,9 @@ use nuncio_contract::headers::{HeaderMap, Known};
 use super::vary::Names;
 
 /// The largest body that is kept.
-pub(super) const MAX_BODY_BYTES: usize = 16 << 20;
-const MAX_BYTES: usize = 128 << 20;
+pub(crate) const MAX_BODY_BYTES: usize = 16 << 20;
+/// What a store holds.
+pub(crate) const MAX_BYTES: usize = 128 << 20;
 const MAX_PENDING_BYTES: usize = 64 << 20;
 /// What an answer takes besides its texts, about.
 const ENTRY_OVERHEAD_BYTES: usize = 512;
@@ -20,13 +24,14 @@ const ENTRY_OVERHEAD_BYTES: usize = 512;
 const HEADER_OVERHEAD_BYTES: usize = 32;
 
 /// Headers as they are kept, the status among them.
-pub(super) struct Head(Vec<NameAndValue>);
+#[derive(Clone)]
+pub(crate) struct Head(pub(crate) Vec<NameAndValue>);
 
-type NameAndValue = (Box<[u8]>, Box<[u8]>);
+pub(crate) type NameAndValue = (Box<[u8]>, Box<[u8]>);
 
 impl Head {
     /// A copy.
-    pub(super) fn of(head: &HeaderMap) -> Self {
+    pub(crate) fn of(head: &HeaderMap) -> Self {
         let headers = head.iter();
         Head(
             headers
@@ -36,7 +41,7 @@ impl Head {
     }
 
     /// Appends them.
-    pub(super) fn append_to(&self, head: &mut HeaderMap) {
+    pub(crate) fn append_to(&self, head: &mut HeaderMap) {
         for (name, value) in &self.0 {
             head.append_found(Known::find(name), name, value);
         }
@@ -50,19 +55,115 @@ impl Head {
     }
 }
 
+/// The bytes of an answer.
+#[derive(Clone)]
+pub(crate) enum Body {
+    /// At hand.
+    Memory(Arc<[u8]>),
+    /// On the disk.
+    File(FileBody),
+}
+
+/// Bytes in a file, which stay as long as it is open.
+#[derive(Clone)]
+pub(crate) struct FileBody {
+    file: Arc<File>,
+    offset: u64,
+    length: u64,
+}
+
+impl Body {
+    /// How many they are.
+    pub(crate) fn length(&self) -> u64 {
+        match self {
+            Body::Memory(bytes) => u64::try_from(bytes.len()).unwrap_or(u64::MAX),
+            Body::File(body) => body.length,
+        }
+    }
+
+    /// The same, where they can be counted as what is in memory.
+    pub(crate) fn len(&self) -> usize {
+        usize::try_from(self.length()).unwrap_or(usize::MAX)
+    }
+
+    /// Some of them, of those that are at hand.
+    pub(crate) fn slice(&self, range: &Range<usize>) -> &[u8] {
+        self.at_hand().get(range.clone()).unwrap_or_default()
+    }
+
+    /// All of them, if they are at hand.
+    pub(crate) fn at_hand(&self) -> &[u8] {
+        match self {
+            Body::Memory(bytes) => bytes,
+            Body::File(_) => &[],
+        }
+    }
+
+    /// Writes all of them, waiting for the disk.
+    pub(crate) fn write_to(&self, out: &mut File) -> io::Result<()> {
+        const STEP_BYTES: usize = 256 << 10;
+        let body = match self {
+            Body::Memory(bytes) => return out.write_all(bytes),
+            Body::File(body) => body,
+        };
+        let (mut at, end) = (0, self.len());
+        while at < end {
+            let next = end.min(at.saturating_add(STEP_BYTES));
+            out.write_all(&body.read(&(at..next))?)?;
+            at = next;
+        }
+        Ok(())
+    }
+}
+
+impl FileBody {
+    /// So many bytes from `offset` on.
+    pub(crate) fn new(file: File, offset: u64, length: u64) -> Self {
+        FileBody {
+            file: Arc::new(file),
+            offset,
+            length,
+        }
+    }
+
+    /// Some of them, waiting for the disk.
+    pub(crate) fn read(&self, range: &Range<usize>) -> io::Result<Vec<u8>> {
+        let mut bytes = vec![0; range.len()];
+        let start = u64::try_from(range.start).unwrap_or(u64::MAX);
+        let offset = self.offset.saturating_add(start);
+        self.file.read_exact_at(&mut bytes, offset)?;
+        Ok(bytes)
+    }
+}
+
 /// An answer.
-pub(super) struct Entry {
-    pub(super) head: Head,
-    pub(super) body: Arc<[u8]>,
-    pub(super) trailers: Option<Arc<Head>>,
+pub(crate) struct Entry {
+    pub(crate) head: Head,
+    pub(crate) body: Body,
+    pub(crate) trailers: Option<Arc<Head>>,
     /// When it came, or was last found unchanged.
-    pub(super) came: SystemTime,
+    pub(crate) came: SystemTime,
 }
 
 impl Entry {
-    /// Some of the body.
-    pub(super) fn slice(&self, range: &Range<usize>) -> &[u8] {
-        self.body.get(range.clone()).unwrap_or_default()
+    /// What stands for answers that depend on these headers of the request, where answers are in files.
+    pub(crate) fn of_names(names: &Names, came: SystemTime) -> Self {
+        Entry {
+            head: Head(vec![(b"vary"[..].into(), names.join(&b',').into())]),
+            body: Body::Memory(Arc::new([])),
+            trailers: None,
+            came,
+        }
+    }
+
+    /// Those headers; none if it is an answer.
+    pub(crate) fn names(&self) -> Option<Names> {
+        match self.head.0.as_slice() {
+            [(name, value)] if **name == *b"vary" => {
+                Some(value.split(|byte| *byte == b',').map(Box::from).collect())
+            }
+            _ => None,
+        }
     }
 
     fn bytes(&self) -> usize {
@@ -70,7 +171,7 @@ impl Entry {
             .trailers
             .as_ref()
             .map_or(0, |trailers| trailers.bytes());
-        self.head.bytes() + self.body.len() + trailers + ENTRY_OVERHEAD_BYTES
+        self.head.bytes() + self.body.at_hand().len() + trailers + ENTRY_OVERHEAD_BYTES
     }
 }
 
@@ -96,7 +197,7 @@ struct Slots {
 }
 
 /// All that is kept.
-pub(super) struct Store {
+pub(crate) struct Store {
     slots: Mutex<Slots>,
     max_bytes: usize,
     pending_bytes: AtomicUsize,
@@ -106,7 +207,7 @@ static OF_THE_PROCESS: LazyLock<Arc<Store>> = LazyLock::new(|| Arc::new(Store::n
 
 impl Store {
     /// An empty one.
-    pub(super) fn new(max_bytes: usize) -> Self {
+    pub(crate) fn new(max_bytes: usize) -> Self {
         Store {
             slots: Mutex::default(),
             max_bytes,
@@ -115,13 +216,13 @@ impl Store {
     }
 
     /// The one that all filters share.
-    pub(super) fn of_the_process() -> Arc<Self> {
+    pub(crate) fn of_the_process() -> Arc<Self> {
         Arc::clone(&OF_THE_PROCESS)
     }
 
     /// The answer that is kept for a request, and the key of its own; `variant` tells what of the request an answer
     /// depends on.
-    pub(super) fn find(
+    pub(crate) fn find(
         &self,
         key: &[u8],
         variant: impl FnOnce(&Names) -> Option<Vec<u8>>,
@@ -139,14 +240,19 @@ impl Store {
     }
 
     /// Keeps an answer.
-    pub(super) fn keep(&self, key: &[u8], entry: Entry) {
+    pub(crate) fn keep(&self, key: &[u8], entry: Entry) {
+        self.keep_shared(key, Arc::new(entry));
+    }
+
+    /// The same of one that others have as well.
+    pub(crate) fn keep_shared(&self, key: &[u8], entry: Arc<Entry>) {
         let bytes = entry.bytes();
-        let kept = Kept::Entry(Arc::new(entry));
+        let kept = Kept::Entry(entry);
         self.slots().put(key, kept, bytes, self.max_bytes);
     }
 
     /// Keeps one that depends on what `names` have in the request.
-    pub(super) fn keep_variant(&self, key: &[u8], names: Names, variant: &[u8], entry: Entry) {
+    pub(crate) fn keep_variant(&self, key: &[u8], names: Names, variant: &[u8], entry: Entry) {
         let bytes = entry.bytes();
         let mut slots = self.slots();
         let names_bytes = names.iter().map(|name| name.len()).sum::<usize>();
@@ -162,7 +268,7 @@ impl Store {
     }
 
     /// Puts `new` in the place of `old`, if that is still there.
-    pub(super) fn renew(&self, own_key: &[u8], old: &Arc<Entry>, new: Entry) {
+    pub(crate) fn renew(&self, own_key: &[u8], old: &Arc<Entry>, new: Entry) {
         let mut slots = self.slots();
         let is_there = matches!(
             slots.by_key.get(own_key),
@@ -173,6 +279,22 @@ impl Store {
             let kept = Kept::Entry(Arc::new(new));
             slots.put(own_key, kept, bytes, self.max_bytes);
         }
+    }
+
+    /// Counts bytes that are coming, until [`Store::end_pending`]; false if there are too many of them now.
+    pub(crate) fn begin_pending(&self, bytes: usize) -> bool {
+        let before = self.pending_bytes.fetch_add(bytes, Ordering::Relaxed);
+        before.saturating_add(bytes) <= MAX_PENDING_BYTES
+    }
+
+    /// They are not coming any more.
+    pub(crate) fn end_pending(&self, bytes: usize) {
+        self.pending_bytes.fetch_sub(bytes, Ordering::Relaxed);
+    }
+
+    /// Forgets an answer.
+    pub(crate) fn forget(&self, key: &[u8]) {
+        self.slots().remove(key);
     }
 
     fn slots(&self) -> MutexGuard<'_, Slots> {
@@ -221,7 +343,7 @@ impl Slots {
 }
 
 /// A body that is still coming.
-pub(super) struct Pending {
+pub(crate) struct Pending {
     store: Arc<Store>,
     bytes: Vec<u8>,
     max_bytes: usize,
@@ -229,7 +351,7 @@ pub(super) struct Pending {
 
 impl Pending {
     /// Nothing yet.
-    pub(super) fn new(store: &Arc<Store>, max_bytes: usize) -> Self {
+    pub(crate) fn new(store: &Arc<Store>, max_bytes: usize) -> Self {
         Pending {
             store: Arc::clone(store),
             bytes: Vec::new(),
@@ -238,25 +360,39 @@ impl Pending {
     }
 
     /// Takes more of it; false if that is more than may be.
-    pub(super) fn take(&mut self, chunk: &[u8]) -> bool {
+    pub(crate) fn take(&mut self, chunk: &[u8]) -> bool {
         if self.bytes.len().saturating_add(chunk.len()) > self.max_bytes {
             return false;
         }
-        let pending = &self.store.pending_bytes;
-        let before = pending.fetch_add(chunk.len(), Ordering::Relaxed);
         self.bytes.extend_from_slice(chunk);
-        before.saturating_add(chunk.len()) <= MAX_PENDING_BYTES
+        self.store.begin_pending(chunk.len())
     }
 
-    /// All of it.
-    pub(super) fn bytes(&self) -> Arc<[u8]> {
-        self.bytes.as_slice().into()
+    /// All of it, and what counts it as long as it must be.
+    pub(crate) fn finish(mut self) -> (Body, Counted) {
+        let bytes = std::mem::take(&mut self.bytes);
+        let counted = Counted {
+            store: Arc::clone(&self.store),
+            bytes: bytes.len(),
+        };
+        (Body::Memory(bytes.into()), counted)
+    }
+}
+
+/// Bytes that are counted.
+pub(crate) struct Counted {
+    store: Arc<Store>,
+    bytes: usize,
+}
+
+impl Drop for Counted {
+    fn drop(&mut self) {
+        self.store.end_pending(self.bytes);
     }
 }
 
 impl Drop for Pending {
     fn drop(&mut self) {
-        let pending = &self.store.pending_bytes;
-        pending.fetch_sub(self.bytes.len(), Ordering::Relaxed);
+        self.store.end_pending(self.bytes.len());
     }
 }

@@ -1,0 +1,248 @@
+//! Credentials that are fetched: before the first request if they come in time, and again before they are over.
+//!
+//! One task on the main thread asks for them over a cluster that is made for that; all workers see what came. Requests
+//! wait while they are being fetched. What fails is tried again after 2 s, then twice that up to 32 s, until it has gone
+//! well once; later failures wait for the usual time, and requests pass unsigned meanwhile, as in Envoy.
+
+use std::future::poll_fn;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::task::{Poll, Waker};
+use std::time::{Duration, SystemTime};
+
+use nuncio_config::typed::Background;
+use nuncio_contract::calls::{Calls, of_thread};
+use nuncio_contract::clock::{Clock, SystemClock};
+use nuncio_contract::services::LocalFuture;
+use nuncio_contract::stat_group;
+
+use super::credentials::Credentials;
+use super::sources::Source;
+
+/// The first time between tries, and the longest.
+const FIRST_WAIT: Duration = Duration::from_secs(2);
+const LONGEST_WAIT: Duration = Duration::from_secs(32);
+/// How long credentials are kept that do not say when they are over.
+const KEPT: Duration = Duration::from_secs(3600);
+/// How long before their end credentials are fetched again.
+const AHEAD: Duration = Duration::from_secs(60);
+/// How often is asked whether the cluster is there.
+const CLUSTER_CHECK: Duration = Duration::from_millis(20);
+
+stat_group! {
+    /// Fetches, at `aws.metadata_credentials_provider.<cluster>.`.
+    pub struct ProviderStats("") {
+        counters { credential_refreshes_failed, credential_refreshes_performed, credential_refreshes_succeeded }
+        gauges { metadata_refresh_state }
+    }
+}
+
+/// What came of a fetch that went well.
+pub(crate) struct Fetched {
+    /// None: what came is empty.
+    pub(crate) credentials: Option<Credentials>,
+    pub(crate) expires: Option<SystemTime>,
+}
+
+/// Where credentials are fetched from, and those of now.
+pub(crate) struct Provider {
+    cluster: Box<str>,
+    source: Source,
+    has_begun: AtomicBool,
+    state: Mutex<State>,
+}
+
+struct State {
+    is_pending: bool,
+    credentials: Option<Arc<Credentials>>,
+    waiting: Vec<Waker>,
+}
+
+/// Those that all of the process shares.
+static SHARED: Mutex<Vec<Weak<Provider>>> = Mutex::new(Vec::new());
+
+impl Provider {
+    /// None have come yet.
+    pub(crate) fn new(cluster: &str, source: Source) -> Arc<Self> {
+        Arc::new(Provider {
+            cluster: cluster.into(),
+            source,
+            has_begun: AtomicBool::new(false),
+            state: Mutex::new(State {
+                is_pending: true,
+                credentials: None,
+                waiting: Vec::new(),
+            }),
+        })
+    }
+
+    /// The same for sources of which a process has one each.
+    pub(crate) fn shared(cluster: &str, source: Source) -> Arc<Self> {
+        let mut shared = SHARED.lock().unwrap_or_else(PoisonError::into_inner);
+        shared.retain(|one| one.strong_count() > 0);
+        let mut known = shared.iter().filter_map(Weak::upgrade);
+        let known = known.find(|one| *one.cluster == *cluster && one.source.is_same(&source));
+        known.unwrap_or_else(|| {
+            let new = Provider::new(cluster, source);
+            shared.push(Arc::downgrade(&new));
+            new
+        })
+    }
+
+    /// Whether credentials are being fetched.
+    pub(crate) fn is_pending(&self) -> bool {
+        self.state().is_pending
+    }
+
+    /// Those of now.
+    pub(crate) fn current(&self) -> Option<Arc<Credentials>> {
+        self.state().credentials.clone()
+    }
+
+    /// Completes once no fetch is under way.
+    pub(crate) fn settled(self: &Arc<Self>) -> LocalFuture<()> {
+        let provider = Arc::clone(self);
+        Box::pin(poll_fn(move |cx| {
+            let mut state = provider.state();
+            if !state.is_pending {
+                return Poll::Ready(());
+            }
+            if !state.waiting.iter().any(|one| one.will_wake(cx.waker())) {
+                state.waiting.push(cx.waker().clone());
+            }
+            Poll::Pending
+        }))
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn set_pending(&self) {
+        self.state().is_pending = true;
+    }
+
+    pub(super) fn take(&self, credentials: Option<Credentials>) {
+        let waiting = {
+            let mut state = self.state();
+            state.is_pending = false;
+            state.credentials = credentials.map(Arc::new);
+            std::mem::take(&mut state.waiting)
+        };
+        waiting.into_iter().for_each(Waker::wake);
+    }
+}
+
+impl Background for Provider {
+    fn begin(self: Arc<Self>) {
+        if let Some(calls) = of_thread()
+            && !self.has_begun.swap(true, Ordering::Relaxed)
+        {
+            let provider = Arc::downgrade(&self);
+            calls.spawn(Box::pin(go_on(provider, Calls::clone(&calls))));
+        }
+    }
+}
+
+/// Fetches again and again, as long as somebody wants to have it.
+async fn go_on(provider: Weak<Provider>, calls: Calls) {
+    let mut stats = None;
+    let mut pace = Pace::default();
+    loop {
+        let Some(one) = provider.upgrade() else {
+            return;
+        };
+        let stats = stats.get_or_insert_with(|| stats_of(&one.cluster, &calls));
+        one.set_pending();
+        let outcome = one.source.fetch(&one.cluster, &calls, stats).await;
+        let outcome = match outcome {
+            Err(NoCluster) => {
+                drop(one);
+                calls.sleep(CLUSTER_CHECK).await;
+                continue;
+            }
+            Ok(outcome) => outcome,
+        };
+        let expires = outcome.as_ref().map(|fetched| fetched.expires);
+        match outcome {
+            Some(fetched) => {
+                stats.credential_refreshes_succeeded.inc();
+                stats.metadata_refresh_state.set(1);
+                one.take(fetched.credentials);
+            }
+            None => {
+                stats.credential_refreshes_failed.inc();
+                one.take(None);
+            }
+        }
+        drop(one);
+        let wait = pace.next(expires, SystemClock.wall());
+        calls.sleep(wait).await;
+    }
+}
+
+fn stats_of(cluster: &str, calls: &Calls) -> Arc<ProviderStats> {
+    let name = format!("aws.metadata_credentials_provider.{cluster}");
+    let scope = calls.root().and_then(|root| root.scope(&name));
+    scope.map_or_else(Arc::default, |scope| scope.worker_group())
+}
+
+/// There is no such cluster, or not yet.
+pub(crate) struct NoCluster;
+
+/// How long it is to the next fetch.
+#[derive(Default)]
+struct Pace {
+    /// Whether one has gone well.
+    is_settled: bool,
+    last_wait: Option<Duration>,
+}
+
+impl Pace {
+    /// Behind a fetch that ended now; with the end of its credentials, if it went well.
+    fn next(&mut self, outcome: Option<Option<SystemTime>>, now: SystemTime) -> Duration {
+        self.is_settled |= outcome.is_some();
+        if !self.is_settled {
+            let wait = self.last_wait.map_or(FIRST_WAIT, |last| last * 2);
+            let wait = wait.min(LONGEST_WAIT);
+            self.last_wait = Some(wait);
+            return wait;
+        }
+        let left = outcome.flatten().map(|end| end.duration_since(now));
+        match left {
+            Some(Ok(left)) if left > AHEAD => left - AHEAD,
+            Some(Ok(left)) if !left.is_zero() => left,
+            _ => KEPT - AHEAD,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn failures_are_tried_again_ever_later_until_one_goes_well() {
+        let now = SystemTime::UNIX_EPOCH + Duration::from_secs(1_000_000);
+        let mut pace = Pace::default();
+        let waits: Vec<_> = (0..7).map(|_| pace.next(None, now).as_secs()).collect();
+        assert_eq!(waits, [2, 4, 8, 16, 32, 32, 32]);
+        assert_eq!(pace.next(Some(None), now).as_secs(), 3540);
+        assert_eq!(pace.next(None, now).as_secs(), 3540);
+    }
+
+    #[test]
+    fn credentials_are_fetched_again_before_they_are_over() {
+        let now = SystemTime::UNIX_EPOCH + Duration::from_secs(1_000_000);
+        let mut pace = Pace::default();
+        let mut behind = |seconds: u64| {
+            let end = now + Duration::from_secs(seconds);
+            pace.next(Some(Some(end)), now).as_secs()
+        };
+        assert_eq!(behind(900), 840);
+        assert_eq!(behind(30), 30);
+        assert_eq!(behind(0), 3540);
+        let past = Some(Some(now - Duration::from_secs(5)));
+        assert_eq!(Pace::default().next(past, now).as_secs(), 3540);
+    }
+}

@@ -1,0 +1,202 @@
+//! Asking a host for what is to be kept. It goes on by itself, so that no client that goes away takes it along.
+
+use std::cell::RefCell;
+use std::future::poll_fn;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::SystemTime;
+
+use nuncio_contract::calls::{CallEvent, Calls, HttpCall};
+use nuncio_contract::headers::{HeaderMap, Known};
+
+use super::flight::Flight;
+use super::insertion::Insertion;
+use super::sessions::{Landing, Session, State};
+use crate::caching::storage::Storage;
+use crate::caching::store::{Body, Entry, Head};
+use crate::caching::vary::AllowList;
+use crate::caching::{freshness, validation};
+
+/// An answer that is for the one who asked: its head, and what follows.
+pub(super) struct Direct {
+    pub(super) head: HeaderMap,
+    pub(super) end_stream: bool,
+    pub(super) call: Box<dyn HttpCall>,
+}
+
+/// Where the one who asked looks for it.
+pub(super) type Handover = Rc<RefCell<Option<Direct>>>;
+
+/// What is asked for.
+pub(super) struct Fetch {
+    pub(super) store: Arc<Storage>,
+    pub(super) session: Arc<Session>,
+    pub(super) flight: Arc<Flight<Landing>>,
+    pub(super) key: Box<[u8]>,
+    /// What is kept and may have changed.
+    pub(super) kept: Option<Arc<Entry>>,
+    pub(super) may_keep: bool,
+    /// Whether the one who asked wants a part, and all was asked for.
+    pub(super) is_ranged: bool,
+    pub(super) asked: SystemTime,
+    pub(super) max_body_bytes: usize,
+    pub(super) handover: Handover,
+}
+
+/// The answer while it comes; it has failed unless it comes to its end.
+struct Keeping(Arc<Insertion>);
+
+/// The session while it waits; it rests in the end, unless something else was found out.
+struct Waiting {
+    session: Arc<Session>,
+    flight: Arc<Flight<Landing>>,
+    is_settled: bool,
+}
+
+impl Fetch {
+    /// Begins.
+    pub(super) fn begin(self, call: Box<dyn HttpCall>, calls: &Calls) {
+        let waiting = Waiting {
+            session: Arc::clone(&self.session),
+            flight: Arc::clone(&self.flight),
+            is_settled: false,
+        };
+        calls.spawn(Box::pin(async move { self.run(call, waiting).await }));
+    }
+
+    async fn run(self, mut call: Box<dyn HttpCall>, mut waiting: Waiting) {
+        let event = poll_fn(|cx| call.poll_next(cx)).await;
+        let CallEvent::Head {
+            headers,
+            end_stream,
+        } = event
+        else {
+            return;
+        };
+        if let Some(kept) = &self.kept {
+            if headers.get(Known::Status) == Some(b"304") {
+                let entry = self.renew(kept, headers).await;
+                waiting.settle(State::Idle);
+                return self.flight.land(Landing::Unchanged(entry));
+            }
+            self.store.forget(&self.key).await;
+        }
+        if !self.may_keep || !may_be_kept(&headers, self.max_body_bytes) {
+            if !self.is_ranged || self.kept.is_some() {
+                *self.handover.borrow_mut() = Some(Direct {
+                    head: headers,
+                    end_stream,
+                    call,
+                });
+            }
+            waiting.settle(State::Uncacheable);
+            return self.flight.land(Landing::Uncacheable);
+        }
+        let insertion = Insertion::new(self.store.memory(), Head::of(&headers), self.asked);
+        let keeping = Keeping(Arc::clone(&insertion));
+        if end_stream {
+            self.complete(&insertion, None).await;
+            waiting.settle(State::Idle);
+            return self.flight.land(Landing::Inserted(insertion));
+        }
+        self.session.set(State::Coming(Arc::clone(&insertion)));
+        self.flight.land(Landing::Inserted(insertion));
+        self.keep(call, &keeping.0, &mut waiting).await;
+    }
+
+    async fn keep(
+        &self,
+        mut call: Box<dyn HttpCall>,
+        insertion: &Arc<Insertion>,
+        waiting: &mut Waiting,
+    ) {
+        let mut is_kept = true;
+        loop {
+            if !is_kept && !poll_fn(|cx| insertion.poll_room(cx)).await {
+                return;
+            }
+            match poll_fn(|cx| call.poll_next(cx)).await {
+                CallEvent::Data { data, end_stream } => {
+                    let still_kept = insertion.add(data.readable(), self.max_body_bytes);
+                    if is_kept && !still_kept {
+                        is_kept = false;
+                        waiting.settle(State::Uncacheable);
+                    }
+                    if end_stream {
+                        self.complete(insertion, None).await;
+                        break;
+                    }
+                }
+                CallEvent::Trailers(trailers) => {
+                    let trailers = Arc::new(Head::of(&trailers));
+                    self.complete(insertion, Some(trailers)).await;
+                    break;
+                }
+                CallEvent::Head { .. } | CallEvent::Reset => return,
+            }
+        }
+        if is_kept {
+            waiting.settle(State::Idle);
+        }
+    }
+
+    async fn complete(&self, insertion: &Insertion, trailers: Option<Arc<Head>>) {
+        if let Some(body) = insertion.complete(trailers.clone()) {
+            let entry = Entry {
+                head: insertion.head.clone(),
+                body: Body::Memory(body),
+                trailers,
+                came: insertion.came,
+            };
+            self.store.keep(&self.key, &Arc::new(entry)).await;
+        }
+    }
+
+    /// What is kept has not changed; its head is now that of the answer, and what this leaves out.
+    async fn renew(&self, kept: &Entry, mut answer: HeaderMap) -> Arc<Entry> {
+        let mut head = HeaderMap::response();
+        kept.head.append_to(&mut head);
+        validation::complete(&mut answer, &head);
+        let entry = Arc::new(Entry {
+            head: Head::of(&answer),
+            body: kept.body.clone(),
+            trailers: kept.trailers.clone(),
+            came: self.asked,
+        });
+        self.store.keep(&self.key, &entry).await;
+        entry
+    }
+}
+
+impl Waiting {
+    /// The session is known to be this.
+    fn settle(&mut self, state: State) {
+        self.is_settled = true;
+        self.session.set(state);
+    }
+}
+
+impl Drop for Keeping {
+    fn drop(&mut self) {
+        self.0.leave();
+    }
+}
+
+impl Drop for Waiting {
+    fn drop(&mut self) {
+        if !self.is_settled {
+            self.session.set(State::Idle);
+        }
+        self.flight.land(Landing::Failed);
+    }
+}
+
+/// Whether an answer may be kept.
+pub(super) fn may_be_kept(response: &HeaderMap, max_body_bytes: usize) -> bool {
+    let length = response.get_str(Known::ContentLength);
+    let length = length.and_then(|length| length.parse::<usize>().ok());
+    let varies = response.get_all(Known::Vary).any(|value| !value.is_empty());
+    !varies
+        && length.is_none_or(|length| length <= max_body_bytes)
+        && freshness::is_kept(response, &AllowList(Vec::new()))
+}

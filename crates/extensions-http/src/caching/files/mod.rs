@@ -1,0 +1,218 @@
+//! Answers in files, one each, under a folder. They are there again after a restart. Names are `cache-` and a hash of the
+//! key, in one of `cache_subdivisions` folders where there are several; the key is in the file as well. A file appears
+//! whole, under its name, or not at all. The folder need not be there: then nothing is kept, unless `create_cache_path`
+//! has it made when the first answer is.
+//!
+//! All work on files is done by a [`Pool`], what goes by a thread of the store ([`eviction`]).
+
+mod eviction;
+mod format;
+#[cfg(test)]
+mod tests;
+
+use std::collections::HashMap;
+use std::ffi::OsString;
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Write as _};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, LazyLock, Mutex, PoisonError, Weak};
+use std::time::Duration;
+
+use nuncio_contract::hash::xxh64;
+use nuncio_contract::stats::Scope;
+
+use self::eviction::Sizes;
+use super::pool::{Job, Pool};
+use super::store::{Body, Counted, Entry};
+
+/// How a store is configured.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct FileSettings {
+    /// The folder, with a slash at its end.
+    pub(crate) path: Box<str>,
+    pub(crate) manager: Box<str>,
+    pub(crate) threads: usize,
+    pub(crate) max_bytes: Option<u64>,
+    pub(crate) max_entry_bytes: Option<u64>,
+    pub(crate) max_count: Option<u64>,
+    pub(crate) subdivisions: u32,
+    /// How much less than may be is left by an eviction.
+    pub(crate) evict_fraction: f64,
+    pub(crate) max_eviction_period: Option<Duration>,
+    pub(crate) min_eviction_period: Option<Duration>,
+    pub(crate) makes_path: bool,
+}
+
+/// The store.
+pub(crate) struct FileStore {
+    settings: FileSettings,
+    pool: Arc<Pool>,
+    sizes: Arc<Sizes>,
+}
+
+/// Why there is no such store.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Mismatch {
+    /// Another one has the path and other settings.
+    Path,
+    /// Another manager has the id and other settings.
+    Manager,
+}
+
+type Known = Mutex<HashMap<Box<str>, Weak<FileStore>>>;
+
+static KNOWN: LazyLock<Known> = LazyLock::new(Known::default);
+static WRITTEN: AtomicU64 = AtomicU64::new(0);
+
+impl FileStore {
+    /// The one of this path, made if it is not there.
+    pub(crate) fn get(settings: FileSettings) -> Result<Arc<Self>, Mismatch> {
+        let mut known = KNOWN.lock().unwrap_or_else(PoisonError::into_inner);
+        known.retain(|_, store| store.strong_count() > 0);
+        if let Some(store) = known.get(&settings.path).and_then(Weak::upgrade) {
+            return match store.settings == settings {
+                true => Ok(store),
+                false => Err(Mismatch::Path),
+            };
+        }
+        let pool = Pool::of_manager(&settings.manager, settings.threads);
+        let path = settings.path.clone();
+        let store = Arc::new(FileStore {
+            sizes: Sizes::new(&settings),
+            pool: pool.ok_or(Mismatch::Manager)?,
+            settings,
+        });
+        known.insert(path, Arc::downgrade(&store));
+        Ok(store)
+    }
+
+    /// Counts at `root` from now on, and looks at what is there.
+    pub(crate) fn begin(&self, root: &Scope) {
+        self.sizes.begin(root);
+    }
+
+    /// The folder.
+    pub(crate) fn path(&self) -> &str {
+        &self.settings.path
+    }
+
+    /// The threads.
+    pub(crate) fn pool(&self) -> &Arc<Pool> {
+        &self.pool
+    }
+
+    /// The answer that is kept.
+    pub(crate) fn find(&self, key: &[u8]) -> Job<Option<Entry>> {
+        let (path, key, sizes) = (self.place(key), key.to_vec(), Arc::clone(&self.sizes));
+        self.pool.run(move || {
+            let file = open(&path).ok()?;
+            format::read(file, &key).unwrap_or_else(|_| {
+                remove(&path, &sizes);
+                None
+            })
+        })
+    }
+
+    /// Keeps an answer; the job is over when it is there, or cannot be. Until then it is `counted`.
+    pub(crate) fn keep(
+        &self,
+        key: &[u8],
+        entry: Arc<Entry>,
+        counted: Option<Counted>,
+    ) -> Job<bool> {
+        let (path, key, sizes) = (self.place(key), key.to_vec(), Arc::clone(&self.sizes));
+        let (max_bytes, makes_path) = (self.settings.max_entry_bytes, self.settings.makes_path);
+        let root = PathBuf::from(&*self.settings.path);
+        self.pool.run(move || {
+            let _until_it_is_there = counted;
+            let before = format::before_body(&key, &entry);
+            let Some(before) = before.filter(|before| {
+                let length = u64::try_from(before.len()).unwrap_or(u64::MAX);
+                let bytes = length.saturating_add(entry.body.length());
+                max_bytes.is_none_or(|max| bytes <= max)
+            }) else {
+                remove(&path, &sizes);
+                return false;
+            };
+            if makes_path {
+                let _made = fs::create_dir_all(&root);
+            }
+            write(&path, &root, &before, &entry.body, &sizes).is_ok()
+        })
+    }
+
+    /// Forgets an answer.
+    pub(crate) fn forget(&self, key: &[u8]) -> Job<()> {
+        let (path, sizes) = (self.place(key), Arc::clone(&self.sizes));
+        self.pool.run(move || remove(&path, &sizes))
+    }
+
+    fn place(&self, key: &[u8]) -> PathBuf {
+        let hash = xxh64(key, 0);
+        let name = format!("cache-{hash:016x}{:016x}", xxh64(key, hash));
+        let path = Path::new(&*self.settings.path);
+        match hash.checked_rem(u64::from(self.settings.subdivisions)) {
+            Some(folder) if self.settings.subdivisions > 1 => {
+                path.join(format!("cache-folder-{folder:08x}")).join(name)
+            }
+            _ => path.join(name),
+        }
+    }
+}
+
+impl Drop for FileStore {
+    fn drop(&mut self) {
+        self.sizes.end();
+    }
+}
+
+/// Only of a regular file: to open a pipe would wait for who writes it.
+fn open(path: &Path) -> io::Result<File> {
+    match fs::symlink_metadata(path)?.is_file() {
+        true => File::open(path),
+        false => Err(io::Error::from(io::ErrorKind::InvalidInput)),
+    }
+}
+
+fn remove(path: &Path, sizes: &Sizes) {
+    let length = fs::symlink_metadata(path).map(|metadata| metadata.len());
+    if let (Ok(length), Ok(())) = (length, fs::remove_file(path)) {
+        sizes.removed(length);
+    }
+}
+
+fn write(path: &Path, root: &Path, before: &[u8], body: &Body, sizes: &Sizes) -> io::Result<()> {
+    if let Some(folder) = path.parent().filter(|folder| *folder != root) {
+        let made = fs::create_dir(folder);
+        made.or_else(|error| match error.kind() {
+            io::ErrorKind::AlreadyExists => Ok(()),
+            _ => Err(error),
+        })?;
+    }
+    let number = WRITTEN.fetch_add(1, Ordering::Relaxed);
+    let mut name = OsString::from(path);
+    name.push(format!(".{}-{number}.new", std::process::id()));
+    let new = PathBuf::from(name);
+    let written = write_new(&new, before, body).and_then(|length| {
+        let old = fs::symlink_metadata(path).map(|metadata| metadata.len());
+        fs::rename(&new, path)?;
+        if let Ok(old) = old {
+            sizes.removed(old);
+        }
+        sizes.added(length);
+        Ok(())
+    });
+    written.inspect_err(|_| {
+        let _gone = fs::remove_file(&new);
+    })
+}
+
+fn write_new(path: &Path, before: &[u8], body: &Body) -> io::Result<u64> {
+    let mut options = OpenOptions::new();
+    let mut file = options.write(true).create_new(true).open(path)?;
+    file.write_all(before)?;
+    body.write_to(&mut file)?;
+    let length = u64::try_from(before.len()).unwrap_or(u64::MAX);
+    Ok(length.saturating_add(body.length()))
+}
