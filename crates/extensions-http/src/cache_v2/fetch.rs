@@ -31,7 +31,6 @@ pub(super) type Handover = Rc<RefCell<Option<Direct>>>;
 pub(super) struct Fetch {
     pub(super) store: Arc<Storage>,
     pub(super) session: Arc<Session>,
-    pub(super) flight: Arc<Flight<Landing>>,
     pub(super) key: Box<[u8]>,
     /// What is kept and may have changed.
     pub(super) kept: Option<Arc<Entry>>,
@@ -49,16 +48,22 @@ struct Keeping(Arc<Insertion>);
 /// The session while it waits; it rests in the end, unless something else was found out.
 struct Waiting {
     session: Arc<Session>,
-    flight: Arc<Flight<Landing>>,
+    /// None once it has landed: what it landed with is then gone with those who waited.
+    flight: Option<Arc<Flight<Landing>>>,
     is_settled: bool,
 }
 
 impl Fetch {
-    /// Begins.
-    pub(super) fn begin(self, call: Box<dyn HttpCall>, calls: &Calls) {
+    /// Begins; what comes of it lands in `flight`.
+    pub(super) fn begin(
+        self,
+        call: Box<dyn HttpCall>,
+        calls: &Calls,
+        flight: Arc<Flight<Landing>>,
+    ) {
         let waiting = Waiting {
             session: Arc::clone(&self.session),
-            flight: Arc::clone(&self.flight),
+            flight: Some(flight),
             is_settled: false,
         };
         calls.spawn(Box::pin(async move { self.run(call, waiting).await }));
@@ -77,7 +82,7 @@ impl Fetch {
             if headers.get(Known::Status) == Some(b"304") {
                 let entry = self.renew(kept, headers).await;
                 waiting.settle(State::Idle);
-                return self.flight.land(Landing::Unchanged(entry));
+                return waiting.land(Landing::Unchanged(entry));
             }
             self.store.forget(&self.key).await;
         }
@@ -90,17 +95,20 @@ impl Fetch {
                 });
             }
             waiting.settle(State::Uncacheable);
-            return self.flight.land(Landing::Uncacheable);
+            return waiting.land(Landing::Uncacheable);
         }
         let insertion = Insertion::new(self.store.memory(), Head::of(&headers), self.asked);
         let keeping = Keeping(Arc::clone(&insertion));
+        let Some(beginning) = insertion.read(None).map(Arc::new) else {
+            return;
+        };
         if end_stream {
             self.complete(&insertion, None).await;
             waiting.settle(State::Idle);
-            return self.flight.land(Landing::Inserted(insertion));
+            return waiting.land(Landing::Inserted(beginning));
         }
         self.session.set(State::Coming(Arc::clone(&insertion)));
-        self.flight.land(Landing::Inserted(insertion));
+        waiting.land(Landing::Inserted(beginning));
         self.keep(call, &keeping.0, &mut waiting).await;
     }
 
@@ -174,6 +182,12 @@ impl Waiting {
         self.is_settled = true;
         self.session.set(state);
     }
+
+    fn land(&mut self, landing: Landing) {
+        if let Some(flight) = self.flight.take() {
+            flight.land(landing);
+        }
+    }
 }
 
 impl Drop for Keeping {
@@ -187,7 +201,7 @@ impl Drop for Waiting {
         if !self.is_settled {
             self.session.set(State::Idle);
         }
-        self.flight.land(Landing::Failed);
+        self.land(Landing::Failed);
     }
 }
 

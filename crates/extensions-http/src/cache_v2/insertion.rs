@@ -122,7 +122,8 @@ impl Insertion {
         if coming.readers.is_empty() {
             return Poll::Ready(false);
         }
-        coming.forget();
+        let uncounted = coming.forget();
+        self.store.end_pending(uncounted);
         if coming.held().len() < WINDOW_BYTES {
             return Poll::Ready(true);
         }
@@ -167,24 +168,27 @@ impl Insertion {
         coming.wake_readers();
     }
 
-    /// Begins to read these bytes; none: all, and what is behind them.
-    pub(super) fn read(self: &Arc<Self>, part: Option<Range<usize>>) -> Reader {
+    /// Begins to read these bytes; none: all, and what is behind them. No reader where the first is forgotten already.
+    pub(super) fn read(self: &Arc<Self>, part: Option<Range<usize>>) -> Option<Reader> {
         let mut coming = self.coming();
-        let id = coming.readers_before;
-        coming.readers_before += 1;
         let is_part = part.is_some();
         let left = part.unwrap_or(0..usize::MAX);
+        if left.start < coming.forgotten {
+            return None;
+        }
+        let id = coming.readers_before;
+        coming.readers_before += 1;
         let place = Place {
             at: left.start,
             waker: None,
         };
         coming.readers.insert(id, place);
-        Reader {
+        Some(Reader {
             insertion: Arc::clone(self),
             id,
             left,
             is_part,
-        }
+        })
     }
 
     /// Whether the head is all there is.
@@ -213,8 +217,8 @@ impl Coming {
         }
     }
 
-    /// Forgets what all have read, where it is not kept.
-    fn forget(&mut self) {
+    /// Forgets what all have read, where it is not kept; how much less is to be counted.
+    fn forget(&mut self) -> usize {
         let slowest = self.readers.values().map(|place| place.at).min();
         if let (false, Some(slowest), Bytes::Growing(bytes)) =
             (self.is_kept, slowest, &mut self.bytes)
@@ -222,7 +226,11 @@ impl Coming {
             let read = slowest.saturating_sub(self.forgotten).min(bytes.len());
             bytes.drain(..read);
             self.forgotten += read;
+            let uncounted = self.counted.saturating_sub(bytes.len());
+            self.counted -= uncounted;
+            return uncounted;
         }
+        0
     }
 
     fn wake_readers(&mut self) {
@@ -241,6 +249,11 @@ impl Coming {
 }
 
 impl Reader {
+    /// What it reads.
+    pub(super) fn insertion(&self) -> &Arc<Insertion> {
+        &self.insertion
+    }
+
     /// The next of it, when it comes.
     pub(super) fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Piece> {
         let mut coming = self.insertion.coming();
