@@ -124,11 +124,34 @@ impl Insertion {
         }
         let uncounted = coming.forget();
         self.store.end_pending(uncounted);
-        if coming.held().len() < WINDOW_BYTES {
+        if coming.unread_bytes() < WINDOW_BYTES {
             return Poll::Ready(true);
         }
         coming.host = Some(cx.waker().clone());
         Poll::Pending
+    }
+
+    /// Whether somebody reads it; if so, `cx` is woken as they read, or go.
+    pub(super) fn is_read(&self, cx: &Context<'_>) -> bool {
+        let mut coming = self.coming();
+        coming.host = Some(cx.waker().clone());
+        !coming.readers.is_empty()
+    }
+
+    /// Those who have read least get no more of it.
+    pub(super) fn leave_slowest(&self) {
+        let mut coming = self.coming();
+        let slowest = coming.slowest();
+        let mut left = Vec::new();
+        coming.readers.retain(|_, place| {
+            let stays = Some(place.at) != slowest;
+            if !stays {
+                left.extend(place.waker.take());
+            }
+            stays
+        });
+        drop(coming);
+        left.into_iter().for_each(Waker::wake);
     }
 
     /// All of it is there; the body, if it is kept.
@@ -217,13 +240,28 @@ impl Coming {
         }
     }
 
-    /// Forgets what all have read, where it is not kept; how much less is to be counted.
+    /// How much whoever has read least has read.
+    fn slowest(&self) -> Option<usize> {
+        self.readers.values().map(|place| place.at).min()
+    }
+
+    /// How much is held that not all have read.
+    fn unread_bytes(&self) -> usize {
+        let read = self.slowest().unwrap_or(0).saturating_sub(self.forgotten);
+        self.held().len().saturating_sub(read)
+    }
+
+    /// Forgets what all have read, where it is not kept; how much less is to be counted. Only once it is half of what
+    /// is held, so that the rest is not moved for each piece.
     fn forget(&mut self) -> usize {
-        let slowest = self.readers.values().map(|place| place.at).min();
+        let slowest = self.slowest();
         if let (false, Some(slowest), Bytes::Growing(bytes)) =
             (self.is_kept, slowest, &mut self.bytes)
         {
             let read = slowest.saturating_sub(self.forgotten).min(bytes.len());
+            if read < bytes.len().div_ceil(2) {
+                return 0;
+            }
             bytes.drain(..read);
             self.forgotten += read;
             let uncounted = self.counted.saturating_sub(bytes.len());
@@ -257,7 +295,8 @@ impl Reader {
     /// The next of it, when it comes.
     pub(super) fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Piece> {
         let mut coming = self.insertion.coming();
-        let Some(start) = self.left.start.checked_sub(coming.forgotten) else {
+        let start = self.left.start.checked_sub(coming.forgotten);
+        let Some(start) = start.filter(|_| coming.readers.contains_key(&self.id)) else {
             return Poll::Ready(Piece::Failed);
         };
         let wanted = self.left.len().min(CHUNK_BYTES);

@@ -48,10 +48,10 @@ impl Ask {
             let (state, version) = self.session.look();
             let found = match state {
                 State::Uncacheable => return self.past(true).await,
-                State::Asked(flight) => {
-                    let landing = flight.landing().await;
-                    return self.landed(landing, false, None).await;
-                }
+                State::Asked(flight) => match flight.landing().await {
+                    Landing::Abandoned => continue,
+                    landing => return self.landed(landing, false, None).await,
+                },
                 State::Coming(insertion) if insertion.is_whole() => {
                     insertion.kept.landing().await;
                     continue;
@@ -105,8 +105,9 @@ impl Ask {
             max_body_bytes: self.max_body_bytes,
             handover: Rc::clone(&handover),
         };
-        fetch.begin(call, &self.calls, Arc::clone(&flight));
-        let landing = flight.landing().await;
+        let landing = flight.landing();
+        fetch.begin(call, &self.calls, flight);
+        let landing = landing.await;
         let direct = handover.borrow_mut().take();
         self.landed(landing, true, direct).await
     }
@@ -137,7 +138,7 @@ impl Ask {
                 Some(direct) => Ok(Serving::direct(direct)),
                 None => self.past(false).await,
             },
-            Landing::Failed => Err(Nothing::UpstreamReset),
+            Landing::Failed | Landing::Abandoned => Err(Nothing::UpstreamReset),
         }
     }
 

@@ -34,6 +34,8 @@ pub(super) enum Landing {
     Uncacheable,
     /// There is none.
     Failed,
+    /// It was given up, as nobody waited for it: who came meanwhile asks again.
+    Abandoned,
 }
 
 /// What is known of a key.

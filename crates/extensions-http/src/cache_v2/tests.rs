@@ -147,6 +147,38 @@ fn nothing_is_forgotten_before_those_who_wait_have_begun() {
 }
 
 #[test]
+fn who_does_not_read_what_is_not_kept_is_left_behind() {
+    let store = Arc::new(Store::new(1 << 20));
+    let insertion = insertion(&store);
+    let (mut reads, mut stalls) = (all(&insertion), all(&insertion));
+    assert!(!insertion.add(&vec![b'x'; 400 << 10], 1));
+    assert_eq!(read(&mut reads).len(), 400 << 10);
+    assert!(room(&insertion).is_pending());
+    insertion.leave_slowest();
+    assert_eq!(room(&insertion), Poll::Ready(true));
+    insertion.add(b"end", 1);
+    insertion.complete(None);
+    assert_eq!(read(&mut reads), "end.");
+    let mut cx = Context::from_waker(Waker::noop());
+    assert!(matches!(
+        stalls.poll_next(&mut cx),
+        Poll::Ready(Piece::Failed)
+    ));
+}
+
+#[test]
+fn who_asks_learns_that_nobody_waits() {
+    let flight = Arc::new(Flight::<Landing>::default());
+    let cx = Context::from_waker(Waker::noop());
+    let (one, other) = (flight.landing(), flight.landing());
+    assert!(flight.is_awaited(&cx));
+    drop(one);
+    assert!(flight.is_awaited(&cx), "the other waits");
+    drop(other);
+    assert!(!flight.is_awaited(&cx));
+}
+
+#[test]
 fn what_is_forgotten_is_not_counted_any_more() {
     let store = Arc::new(Store::new(1));
     let large = insertion(&store);
