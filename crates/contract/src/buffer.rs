@@ -218,6 +218,10 @@ fn class_of(block: &Vec<u8>) -> Option<(usize, usize)> {
         let front = block.capacity().checked_sub(size)?;
         (front <= LONGEST_FRONT_BYTES).then_some(front)
     };
+    // Nearly all blocks are of the first class.
+    if let Some(front) = front(CLASSES[0].0) {
+        return Some((0, front));
+    }
     let mut fronts = CLASSES.iter().enumerate();
     fronts.find_map(|(class, (size, _))| Some((class, front(*size)?)))
 }

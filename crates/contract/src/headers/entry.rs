@@ -54,6 +54,12 @@ impl Entry {
         self.name_start as usize..(self.value_start + self.value_len) as usize + 2
     }
 
+    /// The same, as numbers of the size that they are kept in. The bound on the arena keeps them within.
+    #[inline]
+    pub(super) fn line_in_u32(&self) -> std::ops::Range<u32> {
+        self.name_start..self.value_start + self.value_len + 2
+    }
+
     /// Whether this is a header of that number, and for a custom one of that name.
     #[inline]
     pub(super) fn is_named(&self, arena: &[u8], number: u8, name: &[u8]) -> bool {

@@ -78,6 +78,8 @@ macro_rules! known_headers {
             /// How many there are.
             pub const COUNT: usize = Known::ALL.len();
             pub(super) const NAMES: [&'static str; Known::COUNT] = [$($name),+];
+            // Apart from the names, so that those of the usual headers share cache lines.
+            const NAME_LENS: [u8; Known::COUNT] = [$($name.len() as u8),+];
             const JOINED_IN: [u8; Known::COUNT] = [$($joined_in),+];
         }
 
@@ -235,6 +237,13 @@ impl Known {
     #[inline]
     pub const fn as_bytes(self) -> &'static [u8] {
         self.as_str().as_bytes()
+    }
+
+    /// How long the name is, in bytes.
+    #[inline]
+    pub(super) fn name_len(self) -> usize {
+        static LENS: [u8; Known::COUNT] = Known::NAME_LENS;
+        usize::from(LENS[self as usize])
     }
 
     /// How a header's line begins in HTTP/1.

@@ -10,6 +10,7 @@ use super::known_set::KnownSet;
 use super::name::HeaderName;
 use super::original_case::OriginalCase;
 use super::pool;
+use super::run::Run;
 use super::slots::Slots;
 
 /// An ordered multimap of headers; see the module's documentation.
@@ -20,6 +21,7 @@ pub struct HeaderMap {
     pub(super) overfull: bool,
     pub(super) live: u32,
     pub(super) byte_size: u32,
+    pub(super) run: Run,
     original_case: Option<Box<OriginalCase>>,
 }
 
@@ -33,6 +35,7 @@ impl HeaderMap {
             overfull: false,
             live: 0,
             byte_size: 0,
+            run: Run::default(),
             original_case: None,
         }
     }
@@ -102,6 +105,7 @@ impl HeaderMap {
         self.overfull = false;
         self.live = 0;
         self.byte_size = 0;
+        self.run = Run::default();
         self.original_case = None;
     }
 
@@ -187,8 +191,18 @@ impl HeaderMap {
 
     /// Appends all headers but the pseudo-headers as lines of HTTP/1: the name in lower case, a colon, a space,
     /// the value, CR LF. Headers that lie beside each other, as those of a peer do, are copied in one piece.
-    #[inline(never)]
+    #[inline]
     pub fn write_lines(&self, out: &mut Vec<u8>) {
+        match self.run.whole() {
+            Some(lines) => {
+                out.extend_from_slice(self.storage.arena.get(lines).unwrap_or_default());
+            }
+            None => self.write_scattered_lines(out),
+        }
+    }
+
+    #[inline(never)]
+    fn write_scattered_lines(&self, out: &mut Vec<u8>) {
         let arena = &self.storage.arena;
         let mut run = 0..0;
         for entry in self
@@ -243,6 +257,7 @@ impl Clone for HeaderMap {
         copy.overfull = self.overfull;
         copy.live = self.live;
         copy.byte_size = self.byte_size;
+        copy.run = self.run;
         copy.original_case.clone_from(&self.original_case);
         copy
     }

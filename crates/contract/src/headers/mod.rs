@@ -32,6 +32,7 @@ mod name;
 mod original_case;
 mod place;
 mod pool;
+mod run;
 mod slots;
 #[cfg(test)]
 mod tests;

@@ -28,29 +28,40 @@ impl HeaderMap {
     // instruction cache, which the way of a request fills twice.
     #[inline(never)]
     pub(super) fn append_unjoined(&mut self, known: Known, value: &[u8]) {
+        if known.is_pseudo() {
+            return self.append_pseudo(known, value);
+        }
         let line_start = known.line_start();
         let name_len = line_start.name_len();
         if !self.has_room(name_len + LINE_OVERHEAD + value.len()) {
             return;
         }
-        let is_pseudo = known.is_pseudo();
         if self.slots.get(known).is_none() {
-            let index = self.list(is_pseudo).len();
-            self.slots.set(known, index);
+            self.slots.set(known, self.storage.entries.len());
         }
         let arena = &mut self.storage.arena;
         let name_start = arena.len();
-        if is_pseudo {
-            arena.extend_from_slice(value);
-            let value = (name_start, value.len());
-            return self.add_entry(true, known as u8, (0, name_len), value);
-        }
         line_start.append_to(arena);
         let value_start = arena.len();
         arena.extend_from_slice(value);
         arena.extend_from_slice(b"\r\n");
         let name = (name_start, name_len);
         self.add_entry(false, known as u8, name, (value_start, value.len()));
+    }
+
+    #[inline(never)]
+    fn append_pseudo(&mut self, known: Known, value: &[u8]) {
+        let name_len = known.name_len();
+        if !self.has_room(name_len + LINE_OVERHEAD + value.len()) {
+            return;
+        }
+        if self.slots.get(known).is_none() {
+            self.slots.set(known, self.storage.pseudo.len());
+        }
+        let arena = &mut self.storage.arena;
+        let value_start = arena.len();
+        arena.extend_from_slice(value);
+        self.add_entry(true, known as u8, (0, name_len), (value_start, value.len()));
     }
 
     pub(super) fn append_custom(&mut self, name: &[u8], value: &[u8]) {
@@ -114,6 +125,10 @@ impl HeaderMap {
             value_len: value.1 as u32,
             number,
         };
+        if !pseudo {
+            let is_first = self.storage.entries.is_empty();
+            self.run.add(entry.line_in_u32(), is_first);
+        }
         self.list_mut(pseudo).push(entry);
         self.live += 1;
         self.byte_size += entry.name_len + entry.value_len;
@@ -204,9 +219,13 @@ impl HeaderMap {
     fn move_value(&mut self, at: Position, starts: (usize, usize), len: usize) {
         if let Some(entry) = self.list_mut(at.pseudo).get_mut(at.index) {
             let old_len = entry.value_len;
+            let was_at = (entry.name_start, old_len);
             entry.name_start = starts.0 as u32;
             entry.value_start = starts.1 as u32;
             entry.value_len = len as u32;
+            if !at.pseudo && was_at != (entry.name_start, entry.value_len) {
+                self.run.break_up();
+            }
             self.byte_size = self.byte_size - old_len + len as u32;
         }
         let lines_bytes = self.byte_size as usize + LINE_OVERHEAD * self.live as usize;
@@ -256,6 +275,7 @@ impl HeaderMap {
             entry.number = REMOVED;
             self.live -= 1;
             self.byte_size -= size;
+            self.run.break_up();
         }
     }
 
@@ -290,6 +310,7 @@ impl HeaderMap {
             }
         }
         std::mem::swap(&mut self.storage, &mut swept.storage);
+        self.run = swept.run;
         self.rebuild_slots();
     }
 }

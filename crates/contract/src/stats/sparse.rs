@@ -48,14 +48,14 @@ fn hash(key: u16) -> usize {
 /// Adds to the slot if it is that of `key`, or nobody's; false if it is another's.
 #[inline]
 fn add_to(slot: &AtomicU64, key: u16, count: u64) -> bool {
-    let tag = (u64::from(key) + 1) << COUNT_BITS;
     let now = slot.load(Relaxed);
-    let is_own = now & !COUNT_MASK == tag;
-    if is_own || now == 0 {
+    let tag = u64::from(key) + 1;
+    let is_free = now >> COUNT_BITS == tag || now == 0;
+    if is_free {
         let sum = (now & COUNT_MASK).saturating_add(count).min(COUNT_MASK);
-        slot.store(tag | sum, Relaxed);
+        slot.store(tag << COUNT_BITS | sum, Relaxed);
     }
-    is_own || now == 0
+    is_free
 }
 
 impl FirstLevel {
