@@ -8,9 +8,11 @@ use std::sync::{Arc, OnceLock};
 use std::time::{Duration, SystemTime};
 
 use nuncio_config::message;
+use nuncio_config::span::Span;
 use nuncio_config::typed::{Background, Ctx, ManagedCluster, Refused, Spanned};
 use nuncio_contract::clock::{Clock, SystemClock};
 use nuncio_contract::data_source::DataSource;
+use nuncio_contract::headers::is_valid_value;
 
 use super::asymmetric::Key;
 use super::canonical::Choice;
@@ -112,15 +114,37 @@ pub(crate) struct Credentials {
 }
 
 impl Credentials {
-    /// Those of a configuration; none where they are empty.
+    /// None where they are empty, or cannot stand in headers.
     pub(crate) fn new(id: &str, secret: &str, token: Option<&str>) -> Option<Self> {
         let token = token.filter(|token| !token.is_empty());
-        (!id.is_empty() && !secret.is_empty()).then(|| Credentials {
+        let is_whole = !id.is_empty() && !secret.is_empty();
+        (is_whole && Self::fit_headers(id, token.unwrap_or_default())).then(|| Credentials {
             access_key_id: id.into(),
             secret_access_key: secret.into(),
             session_token: token.map(Into::into),
             asymmetric: OnceLock::new(),
         })
+    }
+
+    /// Whether headers can say them.
+    pub(crate) fn fit_headers(id: &str, token: &str) -> bool {
+        is_valid_value(id.as_bytes()) && is_valid_value(token.as_bytes())
+    }
+
+    /// Those that a configuration says.
+    ///
+    /// # Errors
+    /// [`Refused`] when headers cannot say them, or they are empty.
+    pub(crate) fn of_message(
+        (id, secret, token): (&str, &str, &str),
+        span: Span,
+        ctx: &mut Ctx,
+    ) -> Result<Self, Refused> {
+        if !Self::fit_headers(id, token) {
+            let what = "`access_key_id` and `session_token` with control characters";
+            return Err(ctx.unsupported_here(span, what));
+        }
+        Self::new(id, secret, Some(token)).ok_or(Refused)
     }
 
     /// The key of signatures of version 4A.
@@ -269,10 +293,8 @@ impl Asked<'_> {
     fn chain(&self, regions: &str, ctx: &mut Ctx) -> Result<Chain, Refused> {
         if let Some(inline) = self.inline {
             let (id, secret) = (&inline.access_key_id, &inline.secret_access_key);
-            let token = Some(inline.session_token.as_str());
-            return Ok(Chain::fixed(
-                Credentials::new(id, secret, token).ok_or(Refused)?,
-            ));
+            let said = (id.as_str(), secret.as_str(), inline.session_token.as_str());
+            return Credentials::of_message(said, inline.span(), ctx).map(Chain::fixed);
         }
         if (!self.is_custom || self.asks_environment)
             && let Some(found) = Credentials::of_environment()
@@ -311,7 +333,7 @@ fn fetched(
 ) -> Result<Link, Refused> {
     if !ctx.channels.manage(cluster) {
         let what = "so many different services for credentials of AWS";
-        return Err(ctx.unsupported_here(nuncio_config::span::Span::NONE, what));
+        return Err(ctx.unsupported_here(Span::NONE, what));
     }
     let task = Arc::clone(&provider) as Arc<dyn Background>;
     ctx.channels.go_on(&task);
@@ -393,7 +415,7 @@ fn of_container(ctx: &mut Ctx) -> Result<Option<Link>, Refused> {
     };
     let Some((cluster, host, path)) = endpoints::of_container(&uri) else {
         let text = format!("AWS_CONTAINER_CREDENTIALS_FULL_URI has no address: {uri}");
-        ctx.error(nuncio_config::span::Span::NONE, text);
+        ctx.error(Span::NONE, text);
         return Err(Refused);
     };
     let token = variable("AWS_CONTAINER_AUTHORIZATION_TOKEN").filter(|_| !is_relative);
