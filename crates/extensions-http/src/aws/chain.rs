@@ -55,11 +55,21 @@ impl Chain {
 
 #[cfg(test)]
 mod tests {
+    use std::time::SystemTime;
+
+    use super::super::fetched::Fetched;
     use super::super::sources::Source;
     use super::*;
 
     fn credentials(id: &str) -> Option<Credentials> {
         Credentials::new(id, "secret", None)
+    }
+
+    fn came(credentials: Option<Credentials>) -> Fetched {
+        Fetched {
+            credentials,
+            expires: None,
+        }
     }
 
     #[test]
@@ -70,15 +80,15 @@ mod tests {
         let chain = Chain::new(links.collect());
         let id = || chain.current().map(|it| it.access_key_id.to_string());
         assert!(chain.pending().is_some());
-        second.take(credentials("second"));
+        second.take(came(credentials("second")));
         assert!(chain.pending().is_some());
-        first.take(None);
+        first.take(came(None));
         assert!(chain.pending().is_none());
         assert_eq!(id().as_deref(), Some("second"));
-        first.set_pending();
+        first.begin_fetch(SystemTime::now());
         assert!(chain.pending().is_some());
-        first.take(credentials("first"));
-        second.set_pending();
+        first.take(came(credentials("first")));
+        second.begin_fetch(SystemTime::now());
         assert!(chain.pending().is_none());
         assert_eq!(id().as_deref(), Some("first"));
     }
