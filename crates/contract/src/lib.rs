@@ -56,7 +56,7 @@ pub mod proxy_values;
 pub mod rate_limit;
 pub mod rbac;
 pub mod registry;
-mod regular_file;
+pub mod regular_file;
 pub mod request_head_filter;
 mod secret_bytes;
 pub mod service_values;

@@ -3,12 +3,13 @@
 //! One task on the main thread asks for them over a cluster that is made for that; all workers see what came. Requests
 //! wait while they are being fetched. What fails is tried again after 2 s, then twice that up to 32 s, until it has gone
 //! well once; requests pass unsigned meanwhile, as in Envoy. Later failures leave the credentials that still count where
-//! they are, and are tried again in the same steps until one goes well.
+//! they are, and are tried again in the same steps until one goes well. A cluster that is not there for 5 s is a failure.
 
-use std::future::poll_fn;
+use std::collections::BTreeMap;
+use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
-use std::task::{Poll, Waker};
+use std::task::{Context, Poll, Waker};
 use std::time::{Duration, SystemTime};
 
 use nuncio_config::typed::Background;
@@ -29,8 +30,11 @@ const KEPT: Duration = Duration::from_secs(3600);
 const AHEAD: Duration = Duration::from_secs(60);
 /// The shortest time to the next fetch.
 const SHORTEST_WAIT: Duration = Duration::from_secs(1);
-/// How often is asked whether the cluster is there.
+/// How often is asked whether the cluster is there, and how many times until it is as if the service did not answer.
 const CLUSTER_CHECK: Duration = Duration::from_millis(20);
+const CLUSTER_CHECKS: u32 = 250;
+/// How soon a task ends whose provider is gone.
+const LONGEST_SLEEP: Duration = Duration::from_secs(60);
 
 stat_group! {
     /// Fetches, at `aws.metadata_credentials_provider.<cluster>.`.
@@ -60,7 +64,15 @@ struct State {
     credentials: Option<Arc<Credentials>>,
     /// When those are over, if that is known.
     expires: Option<SystemTime>,
-    waiting: Vec<Waker>,
+    /// Those who wait, by number.
+    waiting: BTreeMap<u64, Waker>,
+    waiting_before: u64,
+}
+
+/// Waits until no fetch is under way.
+struct Settled {
+    provider: Arc<Provider>,
+    number: Option<u64>,
 }
 
 /// Those that all of the process shares.
@@ -77,7 +89,8 @@ impl Provider {
                 is_pending: true,
                 credentials: None,
                 expires: None,
-                waiting: Vec::new(),
+                waiting: BTreeMap::new(),
+                waiting_before: 0,
             }),
         })
     }
@@ -107,17 +120,10 @@ impl Provider {
 
     /// Completes once no fetch is under way.
     pub(crate) fn settled(self: &Arc<Self>) -> LocalFuture<()> {
-        let provider = Arc::clone(self);
-        Box::pin(poll_fn(move |cx| {
-            let mut state = provider.state();
-            if !state.is_pending {
-                return Poll::Ready(());
-            }
-            if !state.waiting.iter().any(|one| one.will_wake(cx.waker())) {
-                state.waiting.push(cx.waker().clone());
-            }
-            Poll::Pending
-        }))
+        Box::pin(Settled {
+            provider: Arc::clone(self),
+            number: None,
+        })
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -159,7 +165,34 @@ fn settle(mut state: MutexGuard<'_, State>) {
     state.is_pending = false;
     let waiting = std::mem::take(&mut state.waiting);
     drop(state);
-    waiting.into_iter().for_each(Waker::wake);
+    waiting.into_values().for_each(Waker::wake);
+}
+
+impl Future for Settled {
+    type Output = ();
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        let provider = Arc::clone(&self.provider);
+        let mut state = provider.state();
+        if !state.is_pending {
+            return Poll::Ready(());
+        }
+        let number = *self.number.get_or_insert_with(|| {
+            state.waiting_before += 1;
+            state.waiting_before
+        });
+        state.waiting.insert(number, cx.waker().clone());
+        Poll::Pending
+    }
+}
+
+impl Drop for Settled {
+    fn drop(&mut self) {
+        if let Some(number) = self.number {
+            let waker = self.provider.state().waiting.remove(&number);
+            drop(waker);
+        }
+    }
 }
 
 impl Background for Provider {
@@ -177,6 +210,7 @@ impl Background for Provider {
 async fn go_on(provider: Weak<Provider>, calls: Calls) {
     let mut stats = None;
     let mut pace = Pace::default();
+    let mut checks_left = CLUSTER_CHECKS;
     loop {
         let Some(one) = provider.upgrade() else {
             return;
@@ -185,12 +219,17 @@ async fn go_on(provider: Weak<Provider>, calls: Calls) {
         one.begin_fetch(SystemClock.wall());
         let outcome = one.source.fetch(&one.cluster, &calls, stats).await;
         let outcome = match outcome {
-            Err(NoCluster) => {
+            Err(NoCluster) if checks_left > 0 => {
                 drop(one);
+                checks_left -= 1;
                 calls.sleep(CLUSTER_CHECK).await;
                 continue;
             }
-            Ok(outcome) => outcome,
+            Err(NoCluster) => None,
+            Ok(outcome) => {
+                checks_left = CLUSTER_CHECKS;
+                outcome
+            }
         };
         let expires = outcome.as_ref().map(|fetched| fetched.expires);
         match outcome {
@@ -206,7 +245,17 @@ async fn go_on(provider: Weak<Provider>, calls: Calls) {
         }
         drop(one);
         let wait = pace.next(expires, SystemClock.wall());
-        calls.sleep(wait).await;
+        rest(&provider, &calls, wait).await;
+    }
+}
+
+/// Sleeps for so long, or until a while after the provider is gone.
+async fn rest(provider: &Weak<Provider>, calls: &Calls, wait: Duration) {
+    let mut left = wait;
+    while !left.is_zero() && provider.strong_count() > 0 {
+        let some = left.min(LONGEST_SLEEP);
+        calls.sleep(some).await;
+        left -= some;
     }
 }
 

@@ -11,6 +11,7 @@ use nuncio_contract::calls::{CallAnswer, CallOptions, CallRetries, Calls, collec
 use nuncio_contract::cel::parse_timestamp;
 use nuncio_contract::clock::{Clock, SystemClock};
 use nuncio_contract::headers::{HeaderMap, HeaderName, Known, is_valid_value};
+use nuncio_contract::regular_file;
 use serde_json::Value;
 
 use super::credentials::Credentials;
@@ -28,6 +29,8 @@ const INSTANCE_ROLES: &str = "/latest/meta-data/iam/security-credentials";
 const INSTANCE_TOKEN_SECONDS: &[u8] = b"21600";
 /// Most bytes of a file with a token.
 const TOKEN_LIMIT_BYTES: u64 = 64 << 10;
+/// The largest answer of a service that is read; those of services have about 2 KiB.
+const ANSWER_LIMIT_BYTES: usize = 64 << 10;
 
 /// A token that is sent along.
 #[derive(PartialEq, Eq)]
@@ -155,13 +158,9 @@ impl Token {
             Token::None => String::new(),
             Token::Text(text) => text.to_string(),
             Token::File(path) => {
-                let length = std::fs::metadata(&**path).map(|it| it.len());
-                match length {
-                    Ok(length) if length <= TOKEN_LIMIT_BYTES => {
-                        std::fs::read_to_string(&**path).unwrap_or_default()
-                    }
-                    _ => String::new(),
-                }
+                let content = regular_file::read(&**path, TOKEN_LIMIT_BYTES);
+                let content = content.map(|(_, content)| content).unwrap_or_default();
+                String::from_utf8(content).unwrap_or_default()
             }
         }
     }
@@ -206,8 +205,10 @@ impl Via<'_> {
         }
         call.send(&[], true);
         let answer = collect(call).await;
-        let is_good =
-            |answer: &CallAnswer| matches!(answer.status(), 200 | 201) && !answer.body.is_empty();
+        let is_good = |answer: &CallAnswer| {
+            let sizes = 1..=ANSWER_LIMIT_BYTES;
+            matches!(answer.status(), 200 | 201) && sizes.contains(&answer.body.len())
+        };
         Ok(answer.filter(is_good).map(|answer| answer.body))
     }
 
