@@ -6,11 +6,14 @@ use nuncio_contract::services::LocalFuture;
 
 use super::credentials::Credentials;
 use super::fetched::Provider;
+use super::watched::WatchedFile;
 
 /// One place.
 pub(crate) enum Link {
     /// They were there when the configuration was loaded.
     Fixed(Arc<Credentials>),
+    /// They are those of a file as it is now.
+    Watched(Arc<WatchedFile>),
     /// They are fetched.
     Fetched(Arc<Provider>),
 }
@@ -34,6 +37,8 @@ impl Chain {
         for link in &self.0 {
             match link {
                 Link::Fixed(_) => return None,
+                Link::Watched(file) if file.current().is_some() => return None,
+                Link::Watched(_) => {}
                 Link::Fetched(provider) if provider.is_pending() => {
                     return Some(provider.settled());
                 }
@@ -48,6 +53,7 @@ impl Chain {
     pub(crate) fn current(&self) -> Option<Arc<Credentials>> {
         self.0.iter().find_map(|link| match link {
             Link::Fixed(credentials) => Some(Arc::clone(credentials)),
+            Link::Watched(file) => file.current(),
             Link::Fetched(provider) => provider.current(),
         })
     }

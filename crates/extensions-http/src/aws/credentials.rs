@@ -21,9 +21,12 @@ use super::endpoints;
 use super::fetched::Provider;
 use super::signer::{Names, Signer};
 use super::sources::{Role, Source, Token};
+use super::watched::WatchedFile;
 
-/// Most bytes of a file of credentials.
+/// Most bytes of the file of credentials of the one who runs the proxy, and of tokens.
 const LIMIT_BYTES: usize = 1 << 20;
+/// Most bytes of a file of credentials that is configured, as in Envoy.
+pub(super) const FILE_LIMIT_BYTES: usize = 4096;
 
 message! {
     /// Where they come from.
@@ -265,10 +268,13 @@ pub(crate) fn find(
         return Asked::default().chain(regions, ctx);
     };
     let asked = provider.asked();
-    // Of those that are not supported it has been said already.
+    // Of those of this message that are not supported it has been said already.
     let has_others = {
+        let here = provider.span();
         let mut said = ctx.diagnostics.iter();
-        said.any(|one| one.message.contains("v3.AwsCredentialProvider` is not"))
+        said.any(|one| {
+            here.contains(one.span) && one.message.contains("v3.AwsCredentialProvider` is not")
+        })
     };
     if asked.is_empty() && !has_others {
         let text = "Custom credential provider chain must have at least one credential provider";
@@ -301,13 +307,15 @@ impl Asked<'_> {
         {
             return Ok(Chain::fixed(found));
         }
-        if (!self.is_custom || self.file.is_some())
-            && let Some(found) = of_file(self.file, ctx)?
-        {
-            return Ok(Chain::fixed(found));
-        }
         let mut links = Vec::new();
-        if let Some(role) = self.role {
+        if !self.is_custom || self.file.is_some() {
+            match of_file(self.file, ctx) {
+                Some(Link::Fixed(found)) => return Ok(Chain::new(vec![Link::Fixed(found)])),
+                found => links.extend(found),
+            }
+        }
+        // As in Envoy, a chain that is not of one's own has none.
+        if let Some(role) = self.role.filter(|_| self.is_custom) {
             links.push(of_role(role, regions, ctx)?);
         }
         if !self.is_custom || self.identity.is_some() {
@@ -374,10 +382,14 @@ fn of_identity(
     let source = message.and_then(|it| it.web_identity_token_data_source.as_ref());
     let token = match source {
         None => variable("AWS_WEB_IDENTITY_TOKEN_FILE").map(|path| Token::File(path.into())),
-        Some(source) => Some(match source.filename() {
-            Some(path) => Token::File(path.into()),
-            None => Token::Text(source.read_text(LIMIT_BYTES, ctx)?.into()),
-        }),
+        Some(source) => match source.filename() {
+            Some(path) => Some(Token::File(path.into())),
+            None => {
+                let text = source.read_quietly(LIMIT_BYTES, ctx);
+                text.and_then(|text| String::from_utf8(text).ok())
+                    .map(|text| Token::Text(text.into()))
+            }
+        },
     };
     let arn = message.map(|it| it.role_arn.clone());
     let arn = arn.filter(|arn| !arn.is_empty());
@@ -430,17 +442,33 @@ fn of_container(ctx: &mut Ctx) -> Result<Option<Link>, Refused> {
     fetched(Provider::shared(&cluster.name, source), cluster, ctx).map(Some)
 }
 
-fn of_file(file: Option<&CredentialsFile>, ctx: &mut Ctx) -> Result<Option<Credentials>, Refused> {
-    let source = file.and_then(|file| file.credentials_data_source.as_ref());
-    let text = match source {
-        Some(source) => source.read_text(LIMIT_BYTES, ctx)?,
-        None => default_file(ctx),
-    };
+/// Those of a file, if there are any, or if there may be later. As in Envoy, the file of the one who runs the proxy takes
+/// the place of one that cannot be read.
+fn of_file(file: Option<&CredentialsFile>, ctx: &mut Ctx) -> Option<Link> {
     let own = file.map(|file| file.profile.clone());
     let own = own.filter(|profile| !profile.is_empty());
     let profile = own.or_else(|| variable("AWS_PROFILE"));
     let profile = profile.unwrap_or_else(|| "default".to_owned());
-    Ok(Credentials::of_profile(&text, &profile))
+    let source = file.and_then(|file| file.credentials_data_source.as_ref());
+    let Some(source) = source else {
+        return of_text(&default_file(ctx), &profile);
+    };
+    match source.read_quietly(FILE_LIMIT_BYTES, ctx) {
+        Some(text) => match source.watched_file() {
+            Some(path) => Some(Link::Watched(WatchedFile::new(path, &profile, &text))),
+            None => of_text(&String::from_utf8_lossy(&text), &profile),
+        },
+        None => {
+            let text = "there are no credentials in `credentials_data_source`, those of the default file are taken";
+            ctx.warning(source.span(), text);
+            of_text(&default_file(ctx), &profile)
+        }
+    }
+}
+
+fn of_text(text: &str, profile: &str) -> Option<Link> {
+    let found = Credentials::of_profile(text, profile)?;
+    Some(Link::Fixed(Arc::new(found)))
 }
 
 /// The file of the one who runs the proxy; empty if there is none.

@@ -296,7 +296,7 @@ impl Pace {
         };
         match left(end) {
             Some(left) if left > AHEAD => (left - AHEAD).max(SHORTEST_WAIT),
-            Some(left) => left.max(SHORTEST_WAIT),
+            Some(_) => SHORTEST_WAIT,
             None => KEPT - AHEAD,
         }
     }
@@ -320,7 +320,7 @@ mod tests {
         let now = SystemTime::UNIX_EPOCH + Duration::from_secs(1_000_000);
         let mut pace = Pace::default();
         let end = now + Duration::from_secs(7);
-        assert_eq!(pace.next(Some(Some(end)), now).as_secs(), 7);
+        assert_eq!(pace.next(Some(Some(end)), now).as_secs(), 1);
         let mut behind = |seconds: u64| {
             pace.next(None, now + Duration::from_secs(seconds))
                 .as_secs()
@@ -361,7 +361,8 @@ mod tests {
             pace.next(Some(Some(end)), now).as_secs()
         };
         assert_eq!(behind(900), 840);
-        assert_eq!(behind(30), 30);
+        assert_eq!(behind(60), 1);
+        assert_eq!(behind(30), 1);
         assert_eq!(behind(0), 3540);
         let just_now = Some(Some(now + Duration::from_millis(1)));
         assert_eq!(Pace::default().next(just_now, now).as_secs(), 1);
