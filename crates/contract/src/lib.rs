@@ -24,6 +24,7 @@ pub mod early_header_mutation;
 pub mod error;
 pub mod formatter;
 pub mod forward_proxy;
+pub mod gcp_audience;
 pub mod generic_secret;
 pub mod geoip;
 pub mod grpc;
