@@ -6,6 +6,7 @@ use std::time::Duration;
 use nuncio_config::typed::{Any, Ctx, Refused, Spanned};
 use nuncio_config::{message, one_of};
 use nuncio_contract::calls::{CallRetries, CoreRetryPolicy};
+use nuncio_contract::formatter::Format;
 use nuncio_contract::gcp_audience::{AudienceMessage, GcpAudience};
 use nuncio_contract::headers::{HeaderName, Known};
 use nuncio_contract::http_filter::HttpFilterConfig;
@@ -70,10 +71,17 @@ pub(super) struct Settings {
     pub(super) timeout: Option<Duration>,
     pub(super) retries: Option<Arc<CallRetries>>,
     pub(super) most_kept: usize,
-    pub(super) audience: Option<Arc<GcpAudience>>,
+    pub(super) audience: Option<OwnAudience>,
     pub(super) place: Place,
     /// The header that a request must not have.
     pub(super) unless: Option<HeaderName>,
+}
+
+/// The filter's own audience.
+pub(super) struct OwnAudience {
+    pub(super) asked: Arc<GcpAudience>,
+    /// Who else's token it is, and how who asks is known.
+    pub(super) impersonated: Option<[Format; 2]>,
 }
 
 /// Where a token stands.
@@ -122,6 +130,8 @@ fn compile(message: GcpAuthnFilterConfig, ctx: &mut Ctx) -> Result<Settings, Ref
         Place::Header { .. } | Place::Metadata(_) => None,
     };
     let key = message.token_metadata_key;
+    let audience = message.audience.as_ref();
+    let audience = audience.map(|message| own_audience(message, ctx));
     Ok(Settings {
         cluster: cluster.or(of_uri).unwrap_or_default().into(),
         timeout: timeout.filter(|timeout| !timeout.is_zero()),
@@ -132,12 +142,29 @@ fn compile(message: GcpAuthnFilterConfig, ctx: &mut Ctx) -> Result<Settings, Ref
             })
         }),
         most_kept: usize::try_from(most_kept.unwrap_or(0)).unwrap_or(usize::MAX),
-        audience: message.audience.map(|it| Arc::new(it.into())),
+        audience: audience.transpose()?,
         place: match key.is_empty() {
             true => header,
             false => Place::Metadata(key.into()),
         },
         unless,
+    })
+}
+
+fn own_audience(message: &AudienceMessage, ctx: &mut Ctx) -> Result<OwnAudience, Refused> {
+    let impersonated = message.impersonated();
+    let impersonated = impersonated
+        .map(|[account, authorization]| Ok([format(account, ctx)?, format(authorization, ctx)?]));
+    Ok(OwnAudience {
+        asked: Arc::new(message.into()),
+        impersonated: impersonated.transpose()?,
+    })
+}
+
+fn format(text: &Spanned<String>, ctx: &mut Ctx) -> Result<Format, Refused> {
+    Format::compile_omitting(&text.value).map_err(|error| {
+        ctx.error(text.span, error.to_string());
+        Refused
     })
 }
 

@@ -5,18 +5,26 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use nuncio_contract::calls::collect;
-use nuncio_contract::gcp_audience::{GcpAudience, KEY};
+use nuncio_contract::formatter::FormatContext;
+use nuncio_contract::gcp_audience::KEY;
 use nuncio_contract::http_filter::{
     Applied, FilterContext, FilterWorkerContext, HeadersStatus, HttpFilterConfig,
     HttpFilterFactory, Resume,
 };
+use nuncio_contract::local_reply::LocalReply;
 use nuncio_contract::request_head_filter::RequestHeadFilter;
 use nuncio_contract::stat_group;
 use nuncio_contract::stream_info::metadata::{Struct, Value};
 
 use super::cache::Cache;
 use super::config::{ChainConfig, Place, Settings};
-use super::token::{self, Token};
+use super::token::{self, Token, Unresolved, Wanted};
+
+/// The answer where the other account or who asks is not known.
+const UNRESOLVED: &[u8] = b"Failed to resolve IAM access token account or authorization.";
+
+/// The answer where a cluster asks for a token of another account.
+const MISPLACED: &[u8] = b"IAM access token requires audience configured in filter config.";
 
 stat_group! {
     /// Tokens by what became of them, at `http.<stat_prefix>.`.
@@ -68,20 +76,25 @@ impl RequestHeadFilter for Shared {
         if unless.is_some_and(|name| context.request_headers.get_all_named(name).next().is_some()) {
             return HeadersStatus::Continue;
         }
-        let Some(audience) = worker.audience(cluster, context) else {
-            worker.stats.retrieve_audience_failed.inc();
-            return HeadersStatus::Continue;
+        let wanted = match worker.wanted(cluster, context) {
+            Ok(Some(wanted)) => wanted,
+            Ok(None) => {
+                worker.stats.retrieve_audience_failed.inc();
+                return HeadersStatus::Continue;
+            }
+            Err(reply) => return HeadersStatus::Reply(reply),
         };
-        if let Some(token) = worker.kept(&audience, context) {
+        if let Some(token) = worker.kept(&wanted, context) {
             worker.settings.place.put(&token, context);
             return HeadersStatus::Continue;
         }
-        let Some(path) = token::path(&audience) else {
+        let Some(request) = wanted.request() else {
             worker.stats.empty_audience.inc();
             return HeadersStatus::Continue;
         };
         let calls = context.services.calls();
-        let Some(call) = calls.and_then(|calls| token::ask(&worker.settings, &path, &calls)) else {
+        let call = calls.and_then(|calls| token::ask(&worker.settings, request, &calls));
+        let Some(call) = call else {
             worker.stats.token_fetch_failed.inc();
             return HeadersStatus::Continue;
         };
@@ -90,29 +103,54 @@ impl RequestHeadFilter for Shared {
             let answer = collect(call).await;
             Resume::Then(Box::new(Applied(Box::new(move |context| {
                 let now = context.services.wall();
-                let token = answer.and_then(|answer| token::read(&answer, &audience, now));
-                worker.take(token, audience, context);
+                let token = answer.and_then(|answer| wanted.read(&answer, now));
+                worker.take(token, wanted, context);
                 None
             }))))
         }))
     }
 }
 
+fn refusal(body: &'static [u8], details: &'static str) -> Box<LocalReply> {
+    Box::new(LocalReply::new(500, body, details))
+}
+
 impl Worker {
-    /// The filter's own, or the cluster's.
-    fn audience(&self, cluster: &[u8], context: &FilterContext<'_>) -> Option<Arc<GcpAudience>> {
+    /// What the filter's own audience says, or the cluster's.
+    fn wanted(
+        &self,
+        cluster: &[u8],
+        context: &FilterContext<'_>,
+    ) -> Result<Option<Wanted>, Box<LocalReply>> {
         if let Some(own) = &self.settings.audience {
-            return Some(Arc::clone(own));
+            let format = FormatContext {
+                request_headers: Some(context.request_headers),
+                ..FormatContext::new(context.stream_info, context.services)
+            };
+            return Wanted::of(own, &format).map(Some).map_err(|Unresolved| {
+                self.stats.iam_token_resolution_failed.inc();
+                refusal(UNRESOLVED, "iam_token_resolution_failed")
+            });
         }
-        let name = str::from_utf8(cluster).ok()?;
-        let cluster = context.services.describe_cluster(name)?;
-        cluster.audience.clone()
+        let name = str::from_utf8(cluster).ok();
+        let cluster = name.and_then(|name| context.services.describe_cluster(name));
+        let Some(asked) = cluster.and_then(|cluster| cluster.audience.clone()) else {
+            return Ok(None);
+        };
+        if asked.impersonated_scopes.is_some() {
+            self.stats.iam_token_config_error.inc();
+            return Err(refusal(MISPLACED, "iam_token_config_error"));
+        }
+        Ok(Some(Wanted {
+            asked,
+            impersonated: None,
+        }))
     }
 
-    fn kept(&self, audience: &Arc<GcpAudience>, context: &FilterContext<'_>) -> Option<Token> {
+    fn kept(&self, wanted: &Wanted, context: &FilterContext<'_>) -> Option<Token> {
         let mut cache = self.cache.as_ref()?.borrow_mut();
         let now = token::seconds_of(context.services.wall());
-        let token = cache.find(audience, now).cloned();
+        let token = cache.find(wanted, now).cloned();
         match token {
             Some(_) => self.stats.token_cache_hit.inc(),
             None => self.stats.token_cache_miss.inc(),
@@ -121,12 +159,7 @@ impl Worker {
     }
 
     /// A fetch is over.
-    fn take(
-        &self,
-        token: Option<Token>,
-        audience: Arc<GcpAudience>,
-        context: &mut FilterContext<'_>,
-    ) {
+    fn take(&self, token: Option<Token>, wanted: Wanted, context: &mut FilterContext<'_>) {
         let Some(token) = token else {
             self.stats.token_fetch_failed.inc();
             return;
@@ -134,7 +167,7 @@ impl Worker {
         self.stats.token_fetch_success.inc();
         self.settings.place.put(&token, context);
         if let Some(cache) = &self.cache {
-            cache.borrow_mut().keep(audience, token);
+            cache.borrow_mut().keep(wanted, token);
         }
     }
 }

@@ -1,4 +1,5 @@
-//! `envoy.filters.http.gcp_authn`: shows hosts a token of GCP's metadata service, for their cluster or for all requests.
+//! `envoy.filters.http.gcp_authn`: shows hosts a token of GCP's metadata service, or one of another account, for their
+//! cluster or for all requests.
 //!
 //! Which token: that of the filter's `audience`, else that of the cluster's typed metadata. Each request that needs one and
 //! finds none kept asks for it and waits; without a token it passes as it is. Tokens are kept by each worker, if
@@ -6,8 +7,8 @@
 //! Trust: the metadata service is the configuration's; what cannot stand in a header is no token. Follows Envoy's
 //! documentation of its GCP authentication filter and Google's of the metadata server.
 //!
-//! Different from Envoy: tokens that are bound to certificates and those of other accounts are not there and refused;
-//! bytes that cannot stand in a path are escaped in audiences.
+//! Different from Envoy: tokens that are bound to certificates are not there and refused; a kept token of another account is
+//! for the one alone who asked; bytes that cannot stand in a path are escaped in audiences.
 
 mod cache;
 mod config;

@@ -1,28 +1,34 @@
 //! What is asked for and how answers are read.
 
+use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use nuncio_contract::calls::CallAnswer;
 use nuncio_contract::gcp_audience::GcpAudience;
 use nuncio_contract::headers::{HeaderMap, Known};
 
-use super::{ROOM, token};
+use super::ROOM;
+use super::token::Wanted;
 use crate::tests::harness::refusal;
 
-fn audience(url: &str, scopes: Option<&[&str]>) -> GcpAudience {
-    GcpAudience {
-        url: url.into(),
-        scopes: scopes.map(|scopes| scopes.iter().map(|one| (*one).into()).collect()),
+fn wanted(url: &str, scopes: Option<&[&str]>) -> Wanted {
+    Wanted {
+        asked: Arc::new(GcpAudience {
+            url: url.into(),
+            scopes: scopes.map(|scopes| scopes.iter().map(|one| (*one).into()).collect()),
+            ..GcpAudience::default()
+        }),
+        impersonated: None,
     }
 }
 
 #[test]
 fn an_audience_cannot_break_out_of_the_path() {
-    let path = |url: &str| token::path(&audience(url, None)).expect("a path");
+    let path = |url: &str| wanted(url, None).path().expect("a path");
     let start = "/computeMetadata/v1/instance/service-accounts/default/identity?audience=";
     assert_eq!(path("http://a/?b&c"), format!("{start}http://a/?b&c"));
     assert_eq!(path("a b\r\nc\u{7f}"), format!("{start}a%20b%0D%0Ac%7F"));
-    assert_eq!(token::path(&audience("", None)), None);
+    assert_eq!(wanted("", None).path(), None);
 }
 
 #[test]
@@ -33,7 +39,7 @@ fn answers_that_are_no_tokens_are_not_taken() {
         headers.set_integer(Known::Status, status);
         let body = body.as_bytes().to_vec();
         let answer = CallAnswer { headers, body };
-        let token = token::read(&answer, &audience("u", scopes), now);
+        let token = wanted("u", scopes).read(&answer, now);
         token.map(|token| (token.text.len(), token.end_seconds))
     };
     let access = Some([].as_slice());
@@ -60,9 +66,31 @@ fn tokens_that_are_not_there_are_refused() {
     for yaml in [
         "{audience: {bound_jwt: {url: u}}}",
         "{audience: {bound_access_token: {}}}",
-        "{audience: {iam_access_token: {account: a, authorization: b}}}",
     ] {
         let found = refusal(&ROOM, yaml);
         assert!(found.contains("not supported by Nuncio yet"), "{found}");
     }
+}
+
+#[test]
+fn an_account_cannot_break_out_of_the_path() {
+    let wanted = Wanted {
+        impersonated: Some(("../m@a b?c".into(), b"me".as_slice().into())),
+        ..wanted("", None)
+    };
+    let (head, body) = wanted.request().expect("it is asked for");
+    let path = "/v1/projects/-/serviceAccounts/..%2Fm@a%20b%3Fc:generateAccessToken";
+    assert_eq!(head.get(Known::Path), Some(path.as_bytes()));
+    assert!(body.starts_with(b"{\"lifetime\":\"3600s\",\"scope\":["));
+}
+
+#[test]
+fn who_asks_is_not_shown_what_others_asked_for() {
+    let of = |account: &str, who: &[u8]| Wanted {
+        impersonated: Some((account.into(), who.into())),
+        ..wanted("", None)
+    };
+    assert_eq!(of("a", b"t"), of("a", b"t"));
+    assert_ne!(of("a", b"t"), of("a", b"u"));
+    assert_ne!(of("a", b"t"), of("b", b"t"));
 }

@@ -304,7 +304,9 @@ fn audience(cluster: &Cluster, ctx: &mut Ctx) -> Result<Option<Arc<GcpAudience>>
     let metadata = cluster.metadata.as_ref();
     let any = metadata.and_then(|it| it.typed(gcp_audience::KEY, gcp_audience::MESSAGE));
     let message = any.map(|any| any.decode::<AudienceMessage>(ctx));
-    Ok(message.transpose()?.map(|it| Arc::new(it.into())))
+    Ok(message
+        .transpose()?
+        .map(|it| Arc::new(GcpAudience::from(&it))))
 }
 
 fn settings(
