@@ -16,6 +16,7 @@ use nuncio_config::tree::{Message, Value};
 use nuncio_config::typed::{Any, Ctx, FromValue, Refused, Spanned, SupportTable};
 use nuncio_config::{enumeration, message, one_of};
 
+use crate::data_source::WatchedDirectory;
 use crate::grpc_client::{GrpcServiceMessage, GrpcTarget};
 
 /// How long a subscription waits for its first resources before it goes on without them.
@@ -63,14 +64,6 @@ message! {
     pub struct PathConfigSource: "envoy.config.core.v3.PathConfigSource" {
         pub(crate) path: Spanned<String>,
         pub(crate) watched_directory: Option<WatchedDirectory>,
-    }
-}
-
-message! {
-    /// A directory whose content is replaced by moves.
-    pub struct WatchedDirectory: "envoy.config.core.v3.WatchedDirectory" {
-        pub(crate) path: Spanned<String>,
-        inert watch_modify = "what is written in place is read again in any case";
     }
 }
 

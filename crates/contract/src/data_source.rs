@@ -1,7 +1,8 @@
 //! Bytes that a config holds itself or points at: `envoy.config.core.v3.DataSource`, read once at load.
 //!
 //! Files are read whole; the limit on their size is the caller's. [`Ctx::files`] tells whoever runs the
-//! configuration which ones to watch.
+//! configuration which ones to watch. `watched_directory` is refused but where the reader reads files again
+//! ([`DataSource::read_quietly`]).
 
 use nuncio_config::typed::{Ctx, Refused, Spanned};
 use nuncio_config::{message, one_of};
@@ -10,6 +11,15 @@ message! {
     /// Bytes from the config, a file or the environment.
     pub struct DataSource: "envoy.config.core.v3.DataSource" {
         pub(crate) oneof specifier: DataSourceSpecifier,
+        pub(crate) watched_directory: Option<WatchedDirectory>,
+    }
+}
+
+message! {
+    /// A directory whose content is replaced by moves.
+    pub struct WatchedDirectory: "envoy.config.core.v3.WatchedDirectory" {
+        pub(crate) path: Spanned<String>,
+        inert watch_modify = "what is written in place is read again in any case";
     }
 }
 
@@ -47,6 +57,37 @@ impl DataSource {
         self.read_or_say(limit_bytes, &WORDS, ctx)
     }
 
+    /// The bytes for a reader who can do without, and who reads a file with a `watched_directory` again: none where
+    /// they can't be read, are empty or more than `limit_bytes`, or where that directory is none.
+    pub fn read_quietly(&self, limit_bytes: usize, ctx: &mut Ctx) -> Option<Vec<u8>> {
+        if self.watched_file().is_some() && !self.has_directory() {
+            return None;
+        }
+        let most = u64::try_from(limit_bytes).unwrap_or(u64::MAX);
+        let bytes = match &self.specifier {
+            DataSourceSpecifier::InlineString(text) => text.clone().into_bytes(),
+            DataSourceSpecifier::InlineBytes(bytes) => bytes.clone(),
+            DataSourceSpecifier::Filename(path) => {
+                ctx.read_file(&path.value, most.saturating_add(1)).ok()?
+            }
+            DataSourceSpecifier::EnvironmentVariable(name) => {
+                std::env::var(&name.value).ok()?.into_bytes()
+            }
+        };
+        (1..=limit_bytes).contains(&bytes.len()).then_some(bytes)
+    }
+
+    /// The file that holds the bytes, if it is to be read again when something in a directory moves.
+    pub fn watched_file(&self) -> Option<&str> {
+        self.watched_directory.as_ref()?;
+        self.filename()
+    }
+
+    fn has_directory(&self) -> bool {
+        let directory = self.watched_directory.as_ref();
+        directory.is_some_and(|it| std::path::Path::new(&it.path.value).is_dir())
+    }
+
     /// The same, with the reader's own words for what is wrong.
     pub fn read_or_say(
         &self,
@@ -54,6 +95,10 @@ impl DataSource {
         words: &Words,
         ctx: &mut Ctx,
     ) -> Result<Vec<u8>, Refused> {
+        if let Some(watched) = &self.watched_directory {
+            let what = "field `watched_directory` of `envoy.config.core.v3.DataSource`";
+            ctx.unsupported(watched.span(), what);
+        }
         let bytes = match &self.specifier {
             DataSourceSpecifier::InlineString(text) => text.clone().into_bytes(),
             DataSourceSpecifier::InlineBytes(bytes) => bytes.clone(),

@@ -1,9 +1,13 @@
 //! `envoy.config.core.v3.Metadata` of clusters, endpoints, virtual hosts and routes, as access logs show it.
+//!
+//! Typed metadata are for extensions: that of clusters for `gcp_authn` ([`MetadataMessage::typed`]); nothing here reads any
+//! other.
 
 use std::sync::Arc;
 
 use nuncio_config::message;
 use nuncio_config::tree::Json;
+use nuncio_config::typed::Any;
 
 use crate::stream_info::metadata::{Metadata, Struct, Value};
 
@@ -11,7 +15,7 @@ message! {
     /// Structures by namespace.
     pub struct MetadataMessage: "envoy.config.core.v3.Metadata" {
         pub(crate) filter_metadata: Vec<(String, Arc<Json>)>,
-        inert typed_filter_metadata = "Envoy gives it to extensions that are compiled in, of which none that is here reads it";
+        pub(crate) typed_filter_metadata: Vec<(String, Any)>,
     }
 }
 
@@ -20,6 +24,13 @@ impl MetadataMessage {
     pub fn read(&self) -> Option<Arc<Metadata>> {
         let metadata = Self::owned(Some(self));
         (!metadata.is_empty()).then(|| Arc::new(metadata))
+    }
+
+    /// What is there for an extension, if it is the message that this one reads.
+    pub fn typed(&self, key: &str, message: &str) -> Option<&Any> {
+        let mut typed = self.typed_filter_metadata.iter();
+        let (_, any) = typed.find(|(name, any)| name == key && any.type_name() == message)?;
+        Some(any)
     }
 
     /// The same of a message that may be missing; nothing where there is nothing.

@@ -10,7 +10,10 @@ use std::path::Path;
 
 /// What is in a file of at most this many bytes, and what was known of it before it was read; what is larger is an
 /// error.
-pub(crate) fn read(path: impl AsRef<Path>, most_bytes: u64) -> Result<(Metadata, Vec<u8>)> {
+///
+/// # Errors
+/// It cannot be read, is no regular file, or is larger.
+pub fn read(path: impl AsRef<Path>, most_bytes: u64) -> Result<(Metadata, Vec<u8>)> {
     let mut options = OpenOptions::new();
     let file = options
         .read(true)

@@ -40,6 +40,7 @@ mod escape;
 pub mod ext_authz;
 pub mod ext_proc;
 pub mod fault;
+pub mod gcp_authn;
 pub mod geoip;
 mod grpc;
 pub mod grpc_http1_bridge;
@@ -101,6 +102,7 @@ pub static ROOMS: &[&HttpFilterRoom] = &[
     &ext_authz::ROOM,
     &ext_proc::ROOM,
     &fault::ROOM,
+    &gcp_authn::ROOM,
     &geoip::ROOM,
     &grpc_http1_bridge::ROOM,
     &grpc_http1_reverse_bridge::ROOM,

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use super::metadata::Metadata;
 use super::{Address, BytesMeter, CloseType, FilterState, Protocol, TlsInfo, UpstreamTiming};
 use crate::alternate_protocols::HostAlternatives;
+use crate::gcp_audience::GcpAudience;
 
 /// What is logged of a cluster. A worker best holds an `Arc` of its own, so that no cache line is shared.
 #[derive(Clone, Debug, Default)]
@@ -17,6 +18,8 @@ pub struct ClusterDescription {
     pub observability_name: Box<str>,
     /// The cluster's metadata.
     pub metadata: Metadata,
+    /// Which token of GCP its hosts are to be shown, if its typed metadata says it.
+    pub audience: Option<Arc<GcpAudience>>,
 }
 
 /// What is logged of a host. A worker best holds an `Arc` of its own.

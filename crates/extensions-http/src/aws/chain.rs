@@ -6,11 +6,14 @@ use nuncio_contract::services::LocalFuture;
 
 use super::credentials::Credentials;
 use super::fetched::Provider;
+use super::watched::WatchedFile;
 
 /// One place.
 pub(crate) enum Link {
     /// They were there when the configuration was loaded.
     Fixed(Arc<Credentials>),
+    /// They are those of a file as it is now.
+    Watched(Arc<WatchedFile>),
     /// They are fetched.
     Fetched(Arc<Provider>),
 }
@@ -34,6 +37,8 @@ impl Chain {
         for link in &self.0 {
             match link {
                 Link::Fixed(_) => return None,
+                Link::Watched(file) if file.current().is_some() => return None,
+                Link::Watched(_) => {}
                 Link::Fetched(provider) if provider.is_pending() => {
                     return Some(provider.settled());
                 }
@@ -48,6 +53,7 @@ impl Chain {
     pub(crate) fn current(&self) -> Option<Arc<Credentials>> {
         self.0.iter().find_map(|link| match link {
             Link::Fixed(credentials) => Some(Arc::clone(credentials)),
+            Link::Watched(file) => file.current(),
             Link::Fetched(provider) => provider.current(),
         })
     }
@@ -55,11 +61,21 @@ impl Chain {
 
 #[cfg(test)]
 mod tests {
+    use std::time::SystemTime;
+
+    use super::super::fetched::Fetched;
     use super::super::sources::Source;
     use super::*;
 
     fn credentials(id: &str) -> Option<Credentials> {
         Credentials::new(id, "secret", None)
+    }
+
+    fn came(credentials: Option<Credentials>) -> Fetched {
+        Fetched {
+            credentials,
+            expires: None,
+        }
     }
 
     #[test]
@@ -70,15 +86,15 @@ mod tests {
         let chain = Chain::new(links.collect());
         let id = || chain.current().map(|it| it.access_key_id.to_string());
         assert!(chain.pending().is_some());
-        second.take(credentials("second"));
+        second.take(came(credentials("second")));
         assert!(chain.pending().is_some());
-        first.take(None);
+        first.take(came(None));
         assert!(chain.pending().is_none());
         assert_eq!(id().as_deref(), Some("second"));
-        first.set_pending();
+        first.begin_fetch(SystemTime::now());
         assert!(chain.pending().is_some());
-        first.take(credentials("first"));
-        second.set_pending();
+        first.take(came(credentials("first")));
+        second.begin_fetch(SystemTime::now());
         assert!(chain.pending().is_none());
         assert_eq!(id().as_deref(), Some("first"));
     }

@@ -8,9 +8,11 @@ use std::sync::{Arc, OnceLock};
 use std::time::{Duration, SystemTime};
 
 use nuncio_config::message;
+use nuncio_config::span::Span;
 use nuncio_config::typed::{Background, Ctx, ManagedCluster, Refused, Spanned};
 use nuncio_contract::clock::{Clock, SystemClock};
 use nuncio_contract::data_source::DataSource;
+use nuncio_contract::headers::is_valid_value;
 
 use super::asymmetric::Key;
 use super::canonical::Choice;
@@ -19,9 +21,12 @@ use super::endpoints;
 use super::fetched::Provider;
 use super::signer::{Names, Signer};
 use super::sources::{Role, Source, Token};
+use super::watched::WatchedFile;
 
-/// Most bytes of a file of credentials.
+/// Most bytes of the file of credentials of the one who runs the proxy, and of tokens.
 const LIMIT_BYTES: usize = 1 << 20;
+/// Most bytes of a file of credentials that is configured, as in Envoy.
+pub(super) const FILE_LIMIT_BYTES: usize = 4096;
 
 message! {
     /// Where they come from.
@@ -112,15 +117,37 @@ pub(crate) struct Credentials {
 }
 
 impl Credentials {
-    /// Those of a configuration; none where they are empty.
+    /// None where they are empty, or cannot stand in headers.
     pub(crate) fn new(id: &str, secret: &str, token: Option<&str>) -> Option<Self> {
         let token = token.filter(|token| !token.is_empty());
-        (!id.is_empty() && !secret.is_empty()).then(|| Credentials {
+        let is_whole = !id.is_empty() && !secret.is_empty();
+        (is_whole && Self::fit_headers(id, token.unwrap_or_default())).then(|| Credentials {
             access_key_id: id.into(),
             secret_access_key: secret.into(),
             session_token: token.map(Into::into),
             asymmetric: OnceLock::new(),
         })
+    }
+
+    /// Whether headers can say them.
+    pub(crate) fn fit_headers(id: &str, token: &str) -> bool {
+        is_valid_value(id.as_bytes()) && is_valid_value(token.as_bytes())
+    }
+
+    /// Those that a configuration says.
+    ///
+    /// # Errors
+    /// [`Refused`] when headers cannot say them, or they are empty.
+    pub(crate) fn of_message(
+        (id, secret, token): (&str, &str, &str),
+        span: Span,
+        ctx: &mut Ctx,
+    ) -> Result<Self, Refused> {
+        if !Self::fit_headers(id, token) {
+            let what = "`access_key_id` and `session_token` with control characters";
+            return Err(ctx.unsupported_here(span, what));
+        }
+        Self::new(id, secret, Some(token)).ok_or(Refused)
     }
 
     /// The key of signatures of version 4A.
@@ -241,10 +268,13 @@ pub(crate) fn find(
         return Asked::default().chain(regions, ctx);
     };
     let asked = provider.asked();
-    // Of those that are not supported it has been said already.
+    // Of those of this message that are not supported it has been said already.
     let has_others = {
+        let here = provider.span();
         let mut said = ctx.diagnostics.iter();
-        said.any(|one| one.message.contains("v3.AwsCredentialProvider` is not"))
+        said.any(|one| {
+            here.contains(one.span) && one.message.contains("v3.AwsCredentialProvider` is not")
+        })
     };
     if asked.is_empty() && !has_others {
         let text = "Custom credential provider chain must have at least one credential provider";
@@ -269,23 +299,23 @@ impl Asked<'_> {
     fn chain(&self, regions: &str, ctx: &mut Ctx) -> Result<Chain, Refused> {
         if let Some(inline) = self.inline {
             let (id, secret) = (&inline.access_key_id, &inline.secret_access_key);
-            let token = Some(inline.session_token.as_str());
-            return Ok(Chain::fixed(
-                Credentials::new(id, secret, token).ok_or(Refused)?,
-            ));
+            let said = (id.as_str(), secret.as_str(), inline.session_token.as_str());
+            return Credentials::of_message(said, inline.span(), ctx).map(Chain::fixed);
         }
         if (!self.is_custom || self.asks_environment)
             && let Some(found) = Credentials::of_environment()
         {
             return Ok(Chain::fixed(found));
         }
-        if (!self.is_custom || self.file.is_some())
-            && let Some(found) = of_file(self.file, ctx)?
-        {
-            return Ok(Chain::fixed(found));
-        }
         let mut links = Vec::new();
-        if let Some(role) = self.role {
+        if !self.is_custom || self.file.is_some() {
+            match of_file(self.file, ctx) {
+                Some(Link::Fixed(found)) => return Ok(Chain::new(vec![Link::Fixed(found)])),
+                found => links.extend(found),
+            }
+        }
+        // As in Envoy, a chain that is not of one's own has none.
+        if let Some(role) = self.role.filter(|_| self.is_custom) {
             links.push(of_role(role, regions, ctx)?);
         }
         if !self.is_custom || self.identity.is_some() {
@@ -311,7 +341,7 @@ fn fetched(
 ) -> Result<Link, Refused> {
     if !ctx.channels.manage(cluster) {
         let what = "so many different services for credentials of AWS";
-        return Err(ctx.unsupported_here(nuncio_config::span::Span::NONE, what));
+        return Err(ctx.unsupported_here(Span::NONE, what));
     }
     let task = Arc::clone(&provider) as Arc<dyn Background>;
     ctx.channels.go_on(&task);
@@ -352,10 +382,14 @@ fn of_identity(
     let source = message.and_then(|it| it.web_identity_token_data_source.as_ref());
     let token = match source {
         None => variable("AWS_WEB_IDENTITY_TOKEN_FILE").map(|path| Token::File(path.into())),
-        Some(source) => Some(match source.filename() {
-            Some(path) => Token::File(path.into()),
-            None => Token::Text(source.read_text(LIMIT_BYTES, ctx)?.into()),
-        }),
+        Some(source) => match source.filename() {
+            Some(path) => Some(Token::File(path.into())),
+            None => {
+                let text = source.read_quietly(LIMIT_BYTES, ctx);
+                text.and_then(|text| String::from_utf8(text).ok())
+                    .map(|text| Token::Text(text.into()))
+            }
+        },
     };
     let arn = message.map(|it| it.role_arn.clone());
     let arn = arn.filter(|arn| !arn.is_empty());
@@ -392,8 +426,9 @@ fn of_container(ctx: &mut Ctx) -> Result<Option<Link>, Refused> {
         return Ok(None);
     };
     let Some((cluster, host, path)) = endpoints::of_container(&uri) else {
-        let text = format!("AWS_CONTAINER_CREDENTIALS_FULL_URI has no address: {uri}");
-        ctx.error(nuncio_config::span::Span::NONE, text);
+        // The rest of it may hold secrets.
+        let text = "AWS_CONTAINER_CREDENTIALS_FULL_URI has no address in the place of its host";
+        ctx.error(Span::NONE, text);
         return Err(Refused);
     };
     let token = variable("AWS_CONTAINER_AUTHORIZATION_TOKEN").filter(|_| !is_relative);
@@ -407,17 +442,33 @@ fn of_container(ctx: &mut Ctx) -> Result<Option<Link>, Refused> {
     fetched(Provider::shared(&cluster.name, source), cluster, ctx).map(Some)
 }
 
-fn of_file(file: Option<&CredentialsFile>, ctx: &mut Ctx) -> Result<Option<Credentials>, Refused> {
-    let source = file.and_then(|file| file.credentials_data_source.as_ref());
-    let text = match source {
-        Some(source) => source.read_text(LIMIT_BYTES, ctx)?,
-        None => default_file(ctx),
-    };
+/// Those of a file, if there are any, or if there may be later. As in Envoy, the file of the one who runs the proxy takes
+/// the place of one that cannot be read.
+fn of_file(file: Option<&CredentialsFile>, ctx: &mut Ctx) -> Option<Link> {
     let own = file.map(|file| file.profile.clone());
     let own = own.filter(|profile| !profile.is_empty());
     let profile = own.or_else(|| variable("AWS_PROFILE"));
     let profile = profile.unwrap_or_else(|| "default".to_owned());
-    Ok(Credentials::of_profile(&text, &profile))
+    let source = file.and_then(|file| file.credentials_data_source.as_ref());
+    let Some(source) = source else {
+        return of_text(&default_file(ctx), &profile);
+    };
+    match source.read_quietly(FILE_LIMIT_BYTES, ctx) {
+        Some(text) => match source.watched_file() {
+            Some(path) => Some(Link::Watched(WatchedFile::new(path, &profile, &text))),
+            None => of_text(&String::from_utf8_lossy(&text), &profile),
+        },
+        None => {
+            let text = "there are no credentials in `credentials_data_source`, those of the default file are taken";
+            ctx.warning(source.span(), text);
+            of_text(&default_file(ctx), &profile)
+        }
+    }
+}
+
+fn of_text(text: &str, profile: &str) -> Option<Link> {
+    let found = Credentials::of_profile(text, profile)?;
+    Some(Link::Fixed(Arc::new(found)))
 }
 
 /// The file of the one who runs the proxy; empty if there is none.

@@ -39,7 +39,7 @@ pub(crate) fn of_container(uri: &str) -> Option<(ManagedCluster, Box<str>, Box<s
         host: host.into(),
         port,
         is_resolved: false,
-        is_encrypted: false,
+        is_encrypted: port == HTTPS_PORT,
     };
     Some((cluster, host.into(), path.into()))
 }
@@ -118,7 +118,11 @@ mod tests {
     fn metadata_of_containers_are_at_addresses() {
         let place = |uri: &str| {
             let (cluster, host, path) = of_container(uri)?;
-            Some(format!("{}:{} {host} {path}", cluster.host, cluster.port))
+            let encryption = if cluster.is_encrypted { " tls" } else { "" };
+            Some(format!(
+                "{}:{}{encryption} {host} {path}",
+                cluster.host, cluster.port
+            ))
         };
         for (uri, shown) in [
             (
@@ -131,6 +135,7 @@ mod tests {
             ),
             ("169.254.170.2/x", Some("169.254.170.2:80 169.254.170.2 /x")),
             ("http://1.2.3.4", Some("1.2.3.4:80 1.2.3.4 /")),
+            ("https://1.2.3.4:443/", Some("1.2.3.4:443 tls 1.2.3.4 /")),
             ("http://name/x", None),
         ] {
             assert_eq!(place(uri).as_deref(), shown, "{uri}");

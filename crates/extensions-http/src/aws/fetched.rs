@@ -2,12 +2,14 @@
 //!
 //! One task on the main thread asks for them over a cluster that is made for that; all workers see what came. Requests
 //! wait while they are being fetched. What fails is tried again after 2 s, then twice that up to 32 s, until it has gone
-//! well once; later failures wait for the usual time, and requests pass unsigned meanwhile, as in Envoy.
+//! well once; requests pass unsigned meanwhile, as in Envoy. Later failures leave the credentials that still count where
+//! they are, and are tried again in the same steps until one goes well. A cluster that is not there for 5 s is a failure.
 
-use std::future::poll_fn;
+use std::collections::BTreeMap;
+use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
-use std::task::{Poll, Waker};
+use std::task::{Context, Poll, Waker};
 use std::time::{Duration, SystemTime};
 
 use nuncio_config::typed::Background;
@@ -26,8 +28,13 @@ const LONGEST_WAIT: Duration = Duration::from_secs(32);
 const KEPT: Duration = Duration::from_secs(3600);
 /// How long before their end credentials are fetched again.
 const AHEAD: Duration = Duration::from_secs(60);
-/// How often is asked whether the cluster is there.
+/// The shortest time to the next fetch.
+const SHORTEST_WAIT: Duration = Duration::from_secs(1);
+/// How often is asked whether the cluster is there, and how many times until it is as if the service did not answer.
 const CLUSTER_CHECK: Duration = Duration::from_millis(20);
+const CLUSTER_CHECKS: u32 = 250;
+/// How soon a task ends whose provider is gone.
+const LONGEST_SLEEP: Duration = Duration::from_secs(60);
 
 stat_group! {
     /// Fetches, at `aws.metadata_credentials_provider.<cluster>.`.
@@ -55,7 +62,17 @@ pub(crate) struct Provider {
 struct State {
     is_pending: bool,
     credentials: Option<Arc<Credentials>>,
-    waiting: Vec<Waker>,
+    /// When those are over, if that is known.
+    expires: Option<SystemTime>,
+    /// Those who wait, by number.
+    waiting: BTreeMap<u64, Waker>,
+    waiting_before: u64,
+}
+
+/// Waits until no fetch is under way.
+struct Settled {
+    provider: Arc<Provider>,
+    number: Option<u64>,
 }
 
 /// Those that all of the process shares.
@@ -71,7 +88,9 @@ impl Provider {
             state: Mutex::new(State {
                 is_pending: true,
                 credentials: None,
-                waiting: Vec::new(),
+                expires: None,
+                waiting: BTreeMap::new(),
+                waiting_before: 0,
             }),
         })
     }
@@ -101,35 +120,78 @@ impl Provider {
 
     /// Completes once no fetch is under way.
     pub(crate) fn settled(self: &Arc<Self>) -> LocalFuture<()> {
-        let provider = Arc::clone(self);
-        Box::pin(poll_fn(move |cx| {
-            let mut state = provider.state();
-            if !state.is_pending {
-                return Poll::Ready(());
-            }
-            if !state.waiting.iter().any(|one| one.will_wake(cx.waker())) {
-                state.waiting.push(cx.waker().clone());
-            }
-            Poll::Pending
-        }))
+        Box::pin(Settled {
+            provider: Arc::clone(self),
+            number: None,
+        })
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    pub(super) fn set_pending(&self) {
-        self.state().is_pending = true;
+    /// A fetch begins at this time: requests wait for it unless there are credentials that still count.
+    pub(super) fn begin_fetch(&self, now: SystemTime) {
+        let mut state = self.state();
+        state.is_pending |= !state.counts(now);
     }
 
-    pub(super) fn take(&self, credentials: Option<Credentials>) {
-        let waiting = {
-            let mut state = self.state();
-            state.is_pending = false;
-            state.credentials = credentials.map(Arc::new);
-            std::mem::take(&mut state.waiting)
-        };
-        waiting.into_iter().for_each(Waker::wake);
+    /// A fetch went well.
+    pub(super) fn take(&self, fetched: Fetched) {
+        let mut state = self.state();
+        state.credentials = fetched.credentials.map(Arc::new);
+        state.expires = fetched.expires;
+        settle(state);
+    }
+
+    /// A fetch failed: what still counts at this time is kept.
+    pub(super) fn fail(&self, now: SystemTime) {
+        let mut state = self.state();
+        if !state.counts(now) {
+            state.credentials = None;
+        }
+        settle(state);
+    }
+}
+
+impl State {
+    fn counts(&self, now: SystemTime) -> bool {
+        self.credentials.is_some() && self.expires.is_none_or(|end| end > now)
+    }
+}
+
+/// Lets those go on that wait.
+fn settle(mut state: MutexGuard<'_, State>) {
+    state.is_pending = false;
+    let waiting = std::mem::take(&mut state.waiting);
+    drop(state);
+    waiting.into_values().for_each(Waker::wake);
+}
+
+impl Future for Settled {
+    type Output = ();
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        let provider = Arc::clone(&self.provider);
+        let mut state = provider.state();
+        if !state.is_pending {
+            return Poll::Ready(());
+        }
+        let number = *self.number.get_or_insert_with(|| {
+            state.waiting_before += 1;
+            state.waiting_before
+        });
+        state.waiting.insert(number, cx.waker().clone());
+        Poll::Pending
+    }
+}
+
+impl Drop for Settled {
+    fn drop(&mut self) {
+        if let Some(number) = self.number {
+            let waker = self.provider.state().waiting.remove(&number);
+            drop(waker);
+        }
     }
 }
 
@@ -148,36 +210,52 @@ impl Background for Provider {
 async fn go_on(provider: Weak<Provider>, calls: Calls) {
     let mut stats = None;
     let mut pace = Pace::default();
+    let mut checks_left = CLUSTER_CHECKS;
     loop {
         let Some(one) = provider.upgrade() else {
             return;
         };
         let stats = stats.get_or_insert_with(|| stats_of(&one.cluster, &calls));
-        one.set_pending();
+        one.begin_fetch(SystemClock.wall());
         let outcome = one.source.fetch(&one.cluster, &calls, stats).await;
         let outcome = match outcome {
-            Err(NoCluster) => {
+            Err(NoCluster) if checks_left > 0 => {
                 drop(one);
+                checks_left -= 1;
                 calls.sleep(CLUSTER_CHECK).await;
                 continue;
             }
-            Ok(outcome) => outcome,
+            Err(NoCluster) => None,
+            Ok(outcome) => {
+                checks_left = CLUSTER_CHECKS;
+                outcome
+            }
         };
         let expires = outcome.as_ref().map(|fetched| fetched.expires);
         match outcome {
             Some(fetched) => {
                 stats.credential_refreshes_succeeded.inc();
                 stats.metadata_refresh_state.set(1);
-                one.take(fetched.credentials);
+                one.take(fetched);
             }
             None => {
                 stats.credential_refreshes_failed.inc();
-                one.take(None);
+                one.fail(SystemClock.wall());
             }
         }
         drop(one);
         let wait = pace.next(expires, SystemClock.wall());
-        calls.sleep(wait).await;
+        rest(&provider, &calls, wait).await;
+    }
+}
+
+/// Sleeps for so long, or until a while after the provider is gone.
+async fn rest(provider: &Weak<Provider>, calls: &Calls, wait: Duration) {
+    let mut left = wait;
+    while !left.is_zero() && provider.strong_count() > 0 {
+        let some = left.min(LONGEST_SLEEP);
+        calls.sleep(some).await;
+        left -= some;
     }
 }
 
@@ -193,26 +271,33 @@ pub(crate) struct NoCluster;
 /// How long it is to the next fetch.
 #[derive(Default)]
 struct Pace {
-    /// Whether one has gone well.
-    is_settled: bool,
+    /// The time behind the last failure, if none has gone well since.
     last_wait: Option<Duration>,
+    /// When the credentials are over that came last.
+    end: Option<SystemTime>,
 }
 
 impl Pace {
     /// Behind a fetch that ended now; with the end of its credentials, if it went well.
     fn next(&mut self, outcome: Option<Option<SystemTime>>, now: SystemTime) -> Duration {
-        self.is_settled |= outcome.is_some();
-        if !self.is_settled {
+        let left = |end: Option<SystemTime>| {
+            let left = end.and_then(|end| end.duration_since(now).ok());
+            left.filter(|left| !left.is_zero())
+        };
+        let Some(end) = outcome else {
             let wait = self.last_wait.map_or(FIRST_WAIT, |last| last * 2);
             let wait = wait.min(LONGEST_WAIT);
             self.last_wait = Some(wait);
-            return wait;
-        }
-        let left = outcome.flatten().map(|end| end.duration_since(now));
-        match left {
-            Some(Ok(left)) if left > AHEAD => left - AHEAD,
-            Some(Ok(left)) if !left.is_zero() => left,
-            _ => KEPT - AHEAD,
+            return left(self.end).map_or(wait, |left| left.max(SHORTEST_WAIT).min(wait));
+        };
+        *self = Pace {
+            last_wait: None,
+            end,
+        };
+        match left(end) {
+            Some(left) if left > AHEAD => (left - AHEAD).max(SHORTEST_WAIT),
+            Some(_) => SHORTEST_WAIT,
+            None => KEPT - AHEAD,
         }
     }
 }
@@ -228,7 +313,43 @@ mod tests {
         let waits: Vec<_> = (0..7).map(|_| pace.next(None, now).as_secs()).collect();
         assert_eq!(waits, [2, 4, 8, 16, 32, 32, 32]);
         assert_eq!(pace.next(Some(None), now).as_secs(), 3540);
-        assert_eq!(pace.next(None, now).as_secs(), 3540);
+    }
+
+    #[test]
+    fn failures_behind_a_good_fetch_are_tried_again_soon() {
+        let now = SystemTime::UNIX_EPOCH + Duration::from_secs(1_000_000);
+        let mut pace = Pace::default();
+        let end = now + Duration::from_secs(7);
+        assert_eq!(pace.next(Some(Some(end)), now).as_secs(), 1);
+        let mut behind = |seconds: u64| {
+            pace.next(None, now + Duration::from_secs(seconds))
+                .as_secs()
+        };
+        assert_eq!([0, 2, 6, 7, 30].map(&mut behind), [2, 4, 1, 16, 32]);
+        assert_eq!(pace.next(Some(None), now).as_secs(), 3540);
+        assert_eq!(pace.next(None, now).as_secs(), 2);
+    }
+
+    #[test]
+    fn a_failure_leaves_credentials_where_they_are_until_their_end() {
+        let now = SystemTime::UNIX_EPOCH + Duration::from_secs(1_000_000);
+        let end = now + Duration::from_secs(60);
+        for (expires, at_its_end) in [(Some(end), false), (None, true)] {
+            let provider = Provider::new("c", Source::Instance);
+            provider.take(Fetched {
+                credentials: Credentials::new("id", "secret", None),
+                expires,
+            });
+            provider.begin_fetch(now);
+            assert!(!provider.is_pending());
+            provider.fail(now);
+            assert!(provider.current().is_some());
+            provider.begin_fetch(end);
+            assert_eq!(provider.is_pending(), !at_its_end);
+            provider.fail(end);
+            assert!(!provider.is_pending());
+            assert_eq!(provider.current().is_some(), at_its_end);
+        }
     }
 
     #[test]
@@ -240,8 +361,11 @@ mod tests {
             pace.next(Some(Some(end)), now).as_secs()
         };
         assert_eq!(behind(900), 840);
-        assert_eq!(behind(30), 30);
+        assert_eq!(behind(60), 1);
+        assert_eq!(behind(30), 1);
         assert_eq!(behind(0), 3540);
+        let just_now = Some(Some(now + Duration::from_millis(1)));
+        assert_eq!(Pace::default().next(just_now, now).as_secs(), 1);
         let past = Some(Some(now - Duration::from_secs(5)));
         assert_eq!(Pace::default().next(past, now).as_secs(), 3540);
     }

@@ -8,3 +8,4 @@ pub(crate) mod endpoints;
 pub(crate) mod fetched;
 pub(crate) mod signer;
 pub(crate) mod sources;
+pub(crate) mod watched;

@@ -1,7 +1,7 @@
 //! The services that credentials are fetched from: what they are asked and how their answers are read.
 //!
 //! A fetch may take 5 s and is tried again three times. Trust: addresses are the configuration's and the environment's;
-//! an answer that cannot be read counts as a failure.
+//! an answer that cannot be read counts as a failure, and so does one whose parts cannot stand in headers or paths.
 
 use std::cell::Cell;
 use std::sync::Arc;
@@ -10,7 +10,8 @@ use std::time::{Duration, SystemTime};
 use nuncio_contract::calls::{CallAnswer, CallOptions, CallRetries, Calls, collect};
 use nuncio_contract::cel::parse_timestamp;
 use nuncio_contract::clock::{Clock, SystemClock};
-use nuncio_contract::headers::{HeaderMap, HeaderName, Known};
+use nuncio_contract::headers::{HeaderMap, HeaderName, Known, is_valid_value};
+use nuncio_contract::regular_file;
 use serde_json::Value;
 
 use super::credentials::Credentials;
@@ -28,6 +29,8 @@ const INSTANCE_ROLES: &str = "/latest/meta-data/iam/security-credentials";
 const INSTANCE_TOKEN_SECONDS: &[u8] = b"21600";
 /// Most bytes of a file with a token.
 const TOKEN_LIMIT_BYTES: u64 = 64 << 10;
+/// The largest answer of a service that is read; those of services have about 2 KiB.
+const ANSWER_LIMIT_BYTES: usize = 64 << 10;
 
 /// A token that is sent along.
 #[derive(PartialEq, Eq)]
@@ -102,7 +105,11 @@ impl Source {
         match self {
             Source::Container { host, path, token } => {
                 let mut head = request(b"GET", host, path);
-                head.set(Known::Authorization, token.read().as_bytes());
+                let token = token.read();
+                let Some(token) = header_value(token.as_bytes()) else {
+                    return Ok(None);
+                };
+                head.set(Known::Authorization, token);
                 Ok(via.ask(head).await?.and_then(|body| of_container(&body)))
             }
             Source::Instance => via.ask_instance().await,
@@ -151,13 +158,9 @@ impl Token {
             Token::None => String::new(),
             Token::Text(text) => text.to_string(),
             Token::File(path) => {
-                let length = std::fs::metadata(&**path).map(|it| it.len());
-                match length {
-                    Ok(length) if length <= TOKEN_LIMIT_BYTES => {
-                        std::fs::read_to_string(&**path).unwrap_or_default()
-                    }
-                    _ => String::new(),
-                }
+                let content = regular_file::read(&**path, TOKEN_LIMIT_BYTES);
+                let content = content.map(|(_, content)| content).unwrap_or_default();
+                String::from_utf8(content).unwrap_or_default()
             }
         }
     }
@@ -202,8 +205,10 @@ impl Via<'_> {
         }
         call.send(&[], true);
         let answer = collect(call).await;
-        let is_good =
-            |answer: &CallAnswer| matches!(answer.status(), 200 | 201) && !answer.body.is_empty();
+        let is_good = |answer: &CallAnswer| {
+            let sizes = 1..=ANSWER_LIMIT_BYTES;
+            matches!(answer.status(), 200 | 201) && sizes.contains(&answer.body.len())
+        };
         Ok(answer.filter(is_good).map(|answer| answer.body))
     }
 
@@ -217,18 +222,21 @@ impl Via<'_> {
         if token.is_none() {
             self.stats.credential_refreshes_failed.inc();
         }
+        let token = match token.as_deref().map(header_value) {
+            Some(None) => return Ok(None),
+            Some(token) => token,
+            None => None,
+        };
         let with_token = |path: &str| {
             let mut head = request(b"GET", INSTANCE_HOST, path);
-            if let Some(token) = &token {
-                let value = token.trim_ascii();
-                head.replace(&name("x-aws-ec2-metadata-token"), value);
+            if let Some(token) = token {
+                head.replace(&name("x-aws-ec2-metadata-token"), token);
             }
             head
         };
         let roles = self.ask(with_token(INSTANCE_ROLES)).await?;
         let roles = roles.unwrap_or_default();
-        let roles = String::from_utf8_lossy(&roles);
-        let Some(role) = roles.lines().map(str::trim).find(|role| !role.is_empty()) else {
+        let Some(role) = role_of(&roles) else {
             return Ok(None);
         };
         let path = format!("{INSTANCE_ROLES}/{role}");
@@ -250,6 +258,19 @@ fn request(method: &[u8], host: &str, path: &str) -> HeaderMap {
     head
 }
 
+/// What headers can say, without the space around it.
+fn header_value(bytes: &[u8]) -> Option<&[u8]> {
+    Some(bytes.trim_ascii()).filter(|value| is_valid_value(value))
+}
+
+/// The first one of a list of roles, which becomes a part of a path.
+fn role_of(roles: &[u8]) -> Option<&str> {
+    let mut lines = roles.split(|byte| *byte == b'\n').map(<[u8]>::trim_ascii);
+    let role = lines.find(|role| !role.is_empty())?;
+    let is_fit = role.iter().all(u8::is_ascii_graphic);
+    std::str::from_utf8(role).ok().filter(|_| is_fit)
+}
+
 /// What cannot be seen, and the escape itself.
 fn escaped(text: &str) -> String {
     let escaped = text.bytes().map(|byte| match byte {
@@ -267,13 +288,12 @@ fn text<'v>(of: &'v Value, name: &str) -> &'v str {
 fn of_container(body: &[u8]) -> Option<Fetched> {
     let of: Value = serde_json::from_slice(body).ok()?;
     of.as_object()?;
-    let token = Some(text(&of, "Token"));
+    let [id, secret, token] = ["AccessKeyId", "SecretAccessKey", "Token"].map(|it| text(&of, it));
+    if !Credentials::fit_headers(id, token) {
+        return None;
+    }
     Some(Fetched {
-        credentials: Credentials::new(
-            text(&of, "AccessKeyId"),
-            text(&of, "SecretAccessKey"),
-            token,
-        ),
+        credentials: Credentials::new(id, secret, Some(token)),
         expires: time(text(&of, "Expiration")),
     })
 }
@@ -330,6 +350,27 @@ mod tests {
         assert_eq!(read("{}"), "None None");
         assert_eq!(read("[]"), "failed");
         assert_eq!(read("nothing"), "failed");
+    }
+
+    #[test]
+    fn what_services_say_does_not_end_up_as_further_headers() {
+        for (id, token) in [("a\\r\\nx: y", "t"), ("a", "t\\nx: y"), ("a", "\\u0000")] {
+            let text = format!(
+                r#"{{"AccessKeyId":"{id}","SecretAccessKey":"s","Token":"{token}","SessionToken":"{token}"}}"#
+            );
+            assert_eq!(shown(of_container(text.as_bytes())), "failed", "{text}");
+            let text = format!(
+                r#"{{"AssumeRoleResponse":{{"AssumeRoleResult":{{"Credentials":{text}}}}}}}"#
+            );
+            let of_role = of_token_service(text.as_bytes(), "AssumeRole");
+            assert_eq!(shown(of_role), "failed", "{text}");
+        }
+        assert_eq!(header_value(b" tok\r\n"), Some(&b"tok"[..]));
+        assert_eq!(header_value(b"tok\r\nx: y"), None);
+        assert_eq!(role_of(b"\n role \nother"), Some("role"));
+        for role in [&b"a b"[..], b"a\rb", b"\xc3\xa9", b"", b"\n"] {
+            assert_eq!(role_of(role), None, "{role:?}");
+        }
     }
 
     #[test]

@@ -137,9 +137,9 @@ fn region(arn: &str) -> Option<&str> {
 
 fn credentials_of(message: &Config, region: &str, ctx: &mut Ctx) -> Result<Chain, Refused> {
     if let Some(own) = &message.credentials {
-        let token = Some(own.session_token.as_str());
-        let own = Credentials::new(&own.access_key_id, &own.secret_access_key, token);
-        return Ok(Chain::fixed(own.ok_or(Refused)?));
+        let (id, secret) = (&own.access_key_id, &own.secret_access_key);
+        let said = (id.as_str(), secret.as_str(), own.session_token.as_str());
+        return Credentials::of_message(said, own.span(), ctx).map(Chain::fixed);
     }
     match message.credentials_profile.is_empty() {
         true => credentials::find(None, region, ctx),

@@ -1,7 +1,7 @@
 //! `envoy.filters.http.aws_request_signing`: signs requests by AWS' Signature Versions 4 and 4A, in headers or in the query.
 //!
 //! Credentials are those of the configuration, of the environment, of a credentials file (read when the configuration is
-//! loaded), or are fetched from services (`aws/`); requests wait while they are. The body is held back and
+//! loaded, or as it changes with `watched_directory`), or are fetched from services (`aws/`); requests wait while they are. The body is held back and
 //! signed as well unless `use_unsigned_payload` is set; it may be as long as the buffer limit. Trust: what a client says
 //! in the headers of the signature is replaced. Follows Envoy's documentation of its AWS request signing filter and
 //! AWS' "Signature Version 4 signing process".

@@ -2,6 +2,7 @@
 
 use std::time::{Duration, SystemTime};
 
+use nuncio_config::span::Span;
 use nuncio_config::typed::Ctx;
 use nuncio_contract::headers::{HeaderMap, HeaderName};
 use nuncio_contract::http_filter::{DataStatus, HeadersStatus};
@@ -247,4 +248,23 @@ fn what_cannot_be_is_refused() {
         let found = refusal(&ROOM, &yaml);
         assert!(found.contains(text), "{found}");
     }
+}
+
+#[test]
+fn a_chain_of_nothing_is_refused_whatever_other_filters_lack() {
+    const EMPTY: &str = "Custom credential provider chain must have at least one";
+    let found = |credentials: &str| {
+        let mut ctx = Ctx::new(true);
+        let what = "field `a` of `envoy.extensions.common.aws.v3.AwsCredentialProvider`";
+        ctx.unsupported(Span::new(9, 0, 1), what);
+        let yaml = format!("{{service_name: s, region: r, credential_provider: {credentials}}}");
+        let any = parse(ROOM.message, &yaml, &mut ctx).expect("it is read");
+        let message: AwsRequestSigning = any.decode(&mut ctx).expect("it is decoded");
+        let _refused = Settings::compile(&message, "", &mut ctx);
+        errors(&ctx)
+    };
+    assert!(found("{custom_credential_provider_chain: true}").contains(EMPTY));
+    let lacking = "{custom_credential_provider_chain: true, iam_roles_anywhere_credential_provider: {role_arn: a, \
+                   certificate: {inline_string: c}, private_key: {inline_string: k}, trust_anchor_arn: t, profile_arn: p}}";
+    assert!(!found(lacking).contains(EMPTY));
 }

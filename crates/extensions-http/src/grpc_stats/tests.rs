@@ -18,6 +18,7 @@ fn call<'w>(worker: &'w Worker, path: &str, content_type: &str) -> Stream<'w> {
         name: "one".into(),
         observability_name: "one".into(),
         metadata: Default::default(),
+        audience: None,
     }));
     stream
 }

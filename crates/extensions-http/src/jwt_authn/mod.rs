@@ -49,6 +49,12 @@ pub static ROOM: HttpFilterRoom = HttpFilterRoom {
     },
 };
 
+/// When a token ends, in seconds since 1970, if it says it; none if it is no token.
+pub(crate) fn end_if_token(token: &[u8]) -> Option<Option<u64>> {
+    let token = token::Token::parse(token).ok()?;
+    Some(token.end())
+}
+
 /// When a token ends, in seconds since 1970; none if it does not say, or is none. Whether it can be believed is not asked.
 pub(crate) fn end_of(token: &[u8]) -> Option<u64> {
     token::Token::parse(token).ok()?.end()

@@ -269,5 +269,6 @@ fn description(cluster: &ClusterShared) -> Rc<ClusterDescription> {
         name: settings.name.clone(),
         observability_name: settings.stat_name().into(),
         metadata: settings.metadata.as_deref().cloned().unwrap_or_default(),
+        audience: settings.audience.clone(),
     })
 }

@@ -12,6 +12,7 @@ use nuncio_codec::thrift::{Protocol, Transport};
 use nuncio_config::runtime::{RuntimeKey, RuntimeKeys};
 use nuncio_contract::alternate_protocols::Origin;
 use nuncio_contract::config_source::ResourceSource;
+use nuncio_contract::gcp_audience::GcpAudience;
 use nuncio_contract::hash_policy::HashPolicies;
 use nuncio_contract::stream_info::Metadata;
 use nuncio_contract::upstream_filters::UpstreamFilters;
@@ -210,6 +211,8 @@ pub struct ClusterSettings {
     pub alt_stat_name: Option<Box<str>>,
     /// Its metadata, if any.
     pub metadata: Option<Arc<Metadata>>,
+    /// Which token of GCP its hosts are to be shown, if it says it.
+    pub audience: Option<Arc<GcpAudience>>,
     /// How hosts are learned.
     pub cluster_type: ClusterType,
     /// Where its hosts come from, if it is of type EDS.
@@ -355,6 +358,7 @@ impl ClusterSettings {
             is_hidden: false,
             alt_stat_name: None,
             metadata: None,
+            audience: None,
             cluster_type: ClusterType::Static,
             eds: None,
             health_checks: None,

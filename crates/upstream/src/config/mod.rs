@@ -40,6 +40,7 @@ use nuncio_config::tree::Message;
 use nuncio_config::typed::{Ctx, Refused, decode};
 use nuncio_contract::access_log::AccessLogFiles;
 use nuncio_contract::dns_resolver::ChosenResolver;
+use nuncio_contract::gcp_audience::{self, AudienceMessage, GcpAudience};
 use nuncio_contract::http_filter_message::HttpFilterMessage;
 use nuncio_contract::metadata_message::MetadataMessage;
 use nuncio_contract::registry::HttpFilterRooms;
@@ -298,6 +299,16 @@ fn family(family: DnsLookupFamily) -> LookupFamily {
     }
 }
 
+/// As in Envoy, what is another message is none.
+fn audience(cluster: &Cluster, ctx: &mut Ctx) -> Result<Option<Arc<GcpAudience>>, Refused> {
+    let metadata = cluster.metadata.as_ref();
+    let any = metadata.and_then(|it| it.typed(gcp_audience::KEY, gcp_audience::MESSAGE));
+    let message = any.map(|any| any.decode::<AudienceMessage>(ctx));
+    Ok(message
+        .transpose()?
+        .map(|it| Arc::new(GcpAudience::from(&it))))
+}
+
 fn settings(
     cluster: &Cluster,
     options: Option<&HttpProtocolOptions>,
@@ -310,6 +321,7 @@ fn settings(
     settings.alt_stat_name =
         (!cluster.alt_stat_name.is_empty()).then(|| cluster.alt_stat_name.as_str().into());
     settings.metadata = cluster.metadata.as_ref().and_then(MetadataMessage::read);
+    settings.audience = audience(cluster, ctx)?;
     settings.lb = load_balancing::read(cluster, ctx)?;
     check_locality_weights(cluster, ctx)?;
     check_hashing(cluster, cluster_type, ctx)?;

@@ -22,6 +22,7 @@ use super::transport_socket::{
 /// Adds the cluster's message, and those that stand behind an `Any` in it.
 pub fn support(table: &mut SupportTable) {
     Cluster::support(table);
+    nuncio_contract::gcp_audience::AudienceMessage::support(table);
     DnsCluster::support(table);
     nuncio_contract::dns_resolver::support(table);
     ForwardProxyCluster::support(table);

@@ -161,6 +161,7 @@ impl WorkerCluster {
                 name: settings.name.clone(),
                 observability_name: settings.stat_name().into(),
                 metadata: settings.metadata.as_deref().cloned().unwrap_or_default(),
+                audience: settings.audience.clone(),
             })
         }))
     }

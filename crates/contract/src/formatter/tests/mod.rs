@@ -158,6 +158,7 @@ pub(crate) fn stream() -> Stream {
         name: "up".into(),
         observability_name: "up_alt".into(),
         metadata: cluster_metadata(),
+        audience: None,
     }));
     info.attempt_count = Some(1);
     info.end = after(1300);
