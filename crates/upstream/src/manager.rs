@@ -266,12 +266,13 @@ impl ClusterManager {
         &self,
         held: &mut [Option<T>],
         is_of: impl Fn(&T, &Arc<ClusterShared>) -> bool,
-    ) {
+    ) -> Vec<T> {
         let table = self.read();
-        for (place, held) in held.iter_mut().enumerate() {
+        let gone = held.iter_mut().enumerate().filter_map(|(place, held)| {
             let serving = table.slots.get(place).and_then(Slot::serving);
-            held.take_if(|one| !serving.is_some_and(|serving| is_of(one, serving)));
-        }
+            held.take_if(|one| !serving.is_some_and(|serving| is_of(one, serving)))
+        });
+        gone.collect()
     }
 
     /// Changes whenever a cluster comes, changes or goes.

@@ -1,7 +1,10 @@
 //! The life of a connection to a host: commands out, answers in, one after another.
 //!
 //! As in Envoy: the cluster's time to connect counts first, `op_timeout` from the first command that is not answered,
-//! anew with each answer; a connection that ends fails all its commands.
+//! anew with each answer; a connection that ends fails all its commands; one to a host that the cluster has no more ends
+//! once all its commands are answered, unless it is a transaction's.
+//!
+//! Different from Envoy: the same holds where the whole cluster is replaced, while Envoy fails the commands then.
 
 use std::collections::VecDeque;
 use std::future::poll_fn;
@@ -68,7 +71,15 @@ async fn serve(shared: &Shared, connection: OwnConnection) {
         asked: VecDeque::new(),
         deadlines: Deadlines::default(),
     };
-    let by = poll_fn(|cx| link.poll(cx)).await;
+    let mut left = pin!(shared.host.left());
+    let by = poll_fn(|cx| {
+        let stays = shared.is_alone || shared.is_leaving.get();
+        if !stays && left.as_mut().poll(cx).is_ready() {
+            shared.is_leaving.set(true);
+        }
+        link.poll(cx)
+    })
+    .await;
     let Link {
         connection, asked, ..
     } = link;
@@ -112,8 +123,7 @@ impl Link<'_> {
                 return Poll::Ready(EndedBy::Host);
             }
             // As in Envoy what was sent is answered before.
-            let is_leaving = self.shared.is_leaving.get() || self.connection.is_unwanted();
-            if is_leaving && self.asked.is_empty() {
+            if self.shared.is_leaving.get() && self.asked.is_empty() {
                 return Poll::Ready(EndedBy::Us);
             }
             let most = Buffer::BODY_BYTES;

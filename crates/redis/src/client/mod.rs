@@ -2,6 +2,7 @@
 
 mod link;
 mod pool;
+mod rate;
 mod redirection;
 
 use std::cell::{Cell, RefCell};
@@ -50,9 +51,11 @@ struct Shared {
     is_left: Cell<bool>,
     /// Whether it ends once all commands are answered.
     is_leaving: Cell<bool>,
+    /// Whether it is one client's alone, and stays whatever becomes of the host.
+    is_alone: bool,
 }
 
-/// A connection to a host, for who has commands. It ends when this is dropped.
+/// A connection to a host, for who has commands. It ends when this is dropped, unless it is leaving already.
 pub(crate) struct Client(Rc<Shared>);
 
 impl Client {
@@ -62,6 +65,7 @@ impl Client {
         services: Rc<dyn WorkerServices>,
         (cluster, host): (Rc<WorkerCluster>, Rc<WorkerHost>),
         counts: Rc<CommandCounts>,
+        is_alone: bool,
     ) -> Self {
         let shared = Rc::new(Shared {
             config,
@@ -74,6 +78,7 @@ impl Client {
             is_closed: Cell::new(false),
             is_left: Cell::new(false),
             is_leaving: Cell::new(false),
+            is_alone,
         });
         let client = Client(shared);
         client.introduce();
@@ -132,9 +137,8 @@ impl Client {
     }
 
     /// Has it end once what was sent is answered.
-    fn let_go(&self) {
+    fn let_go(self) {
         self.0.is_leaving.set(true);
-        self.wake();
     }
 
     /// Has its connection look at what has changed.
@@ -147,7 +151,9 @@ impl Client {
 
 impl Drop for Client {
     fn drop(&mut self) {
-        self.0.is_left.set(true);
+        if !self.0.is_leaving.get() {
+            self.0.is_left.set(true);
+        }
         self.wake();
     }
 }

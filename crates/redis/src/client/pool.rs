@@ -3,10 +3,9 @@
 use std::cell::{Cell, RefCell};
 use std::collections::{HashMap, HashSet};
 use std::net::SocketAddr;
-use std::rc::Rc;
+use std::rc::{Rc, Weak};
 use std::sync::Arc;
 
-use nuncio_contract::token_bucket::TokenBucket;
 use nuncio_net::tasks::spawn_seldom;
 use nuncio_tcp::Worker;
 use nuncio_upstream::forward_proxy::DnsCache;
@@ -14,6 +13,7 @@ use nuncio_upstream::redis_cluster::{ReadPolicy, ShardPlace, Trouble, slot_of_ke
 use nuncio_upstream::redis_counts::CommandCounts;
 use nuncio_upstream::{PickContext, WorkerCluster, WorkerHost, hash_of_key};
 
+use super::rate::{ConnectionRate, Place};
 use super::{Answer, Client};
 use crate::commands::{Words, is_known, reads_only};
 use crate::config::SharedConfig;
@@ -29,39 +29,53 @@ pub(crate) struct Pool {
     clients: RefCell<HashMap<usize, Client>>,
     /// Those to hosts that are none of the cluster's, which others have named.
     strangers: RefCell<HashMap<SocketAddr, Client>>,
-    /// Those that get no commands any more, and end with the last answer.
-    leaving: RefCell<Vec<Client>>,
+    /// The cluster that all these belong to.
+    owner: RefCell<Option<Weak<WorkerCluster>>>,
     /// The cluster's hosts when the clients of those that had gone were last looked for.
     generation: Cell<u64>,
     stats: Arc<ClusterStats>,
     counts: Rc<CommandCounts>,
-    bucket: Option<TokenBucket>,
+    rate: ConnectionRate,
 }
 
 impl Pool {
     pub(crate) fn new(config: &SharedConfig, worker: &Worker, target: usize) -> Option<Self> {
         let scope = &config.targets.get(target)?.scope;
-        let per_second = config.settings.connections_per_second;
         Some(Pool {
             config: Arc::clone(config),
             worker: worker.clone(),
             target,
             clients: RefCell::default(),
             strangers: RefCell::default(),
-            leaving: RefCell::default(),
+            owner: RefCell::default(),
             generation: Cell::default(),
             stats: scope.worker_group(),
             counts: Rc::new(CommandCounts::new(
                 scope,
                 config.settings.counts_commands.then_some(is_known),
             )),
-            bucket: per_second.map(|rate| TokenBucket::of_a_second(u64::from(rate))),
+            rate: ConnectionRate::new(config.settings.connections_per_second),
         })
     }
 
+    /// The cluster as it is now; what belongs to the one that it replaces is let go of.
     fn cluster(&self) -> Option<Rc<WorkerCluster>> {
         let target = self.config.targets.get(self.target)?;
-        self.worker.clusters.get(target.id)
+        let cluster = self.worker.clusters.get(target.id);
+        let now = cluster.as_ref().map(Rc::as_ptr);
+        if self.owner.borrow().as_ref().map(Weak::as_ptr) != now {
+            self.begin_anew(cluster.as_ref());
+        }
+        cluster
+    }
+
+    #[cold]
+    fn begin_anew(&self, cluster: Option<&Rc<WorkerCluster>>) {
+        self.owner.replace(cluster.map(Rc::downgrade));
+        self.rate.forget();
+        let clients = self.clients.take().into_values();
+        let strangers = self.strangers.take().into_values();
+        clients.chain(strangers).for_each(Client::let_go);
     }
 
     /// The host of a key, for a command that reads it where that matters.
@@ -190,7 +204,10 @@ impl Pool {
             self.stats.max_upstream_unknown_connections_reached.inc();
             return None;
         }
-        let client = self.open(&cluster, cluster.host_outside(address));
+        if !self.may_connect(Place::Stranger(address)) {
+            return None;
+        }
+        let client = self.open(&cluster, cluster.host_outside(address), false);
         let done = act(&client);
         strangers.insert(address, client);
         Some(done)
@@ -234,32 +251,39 @@ impl Pool {
     /// A connection for a transaction alone, to the host of a key.
     pub(crate) fn open_alone(&self, key: &[u8]) -> Option<Client> {
         let (cluster, host) = self.host_of(key, false)?;
-        Some(self.open(&cluster, host))
+        Some(self.open(&cluster, host, true))
     }
 
-    fn open(&self, cluster: &Rc<WorkerCluster>, host: Rc<WorkerHost>) -> Client {
+    fn open(&self, cluster: &Rc<WorkerCluster>, host: Rc<WorkerHost>, is_alone: bool) -> Client {
         Client::open(
             Arc::clone(&self.config),
             Rc::clone(&self.worker.services),
             (Rc::clone(cluster), host),
             Rc::clone(&self.counts),
+            is_alone,
         )
     }
 
-    /// Closes connections to hosts that have become the cluster's. As in Envoy what was sent is answered before.
+    /// Closes connections to hosts that the cluster has no more, and to those that have become its own. As in Envoy what
+    /// was sent is answered before.
     #[cold]
-    fn forget_known(&self, cluster: &WorkerCluster) {
+    fn follow(&self, cluster: &WorkerCluster, clients: &mut HashMap<usize, Client>) {
         let members = cluster.members();
-        let members: HashSet<_> = members.iter().map(|host| host.host().address).collect();
+        let identities: HashSet<_> = members.iter().map(|host| host.host().identity()).collect();
+        let addresses: HashSet<_> = members.iter().map(|host| host.host().address).collect();
+        let gone = clients.extract_if(|place, _| !identities.contains(place));
+        gone.for_each(|(_, client)| client.let_go());
         let mut strangers = self.strangers.borrow_mut();
-        let known = strangers.extract_if(|address, _| members.contains(address));
-        self.let_go(known.map(|(_, client)| client));
+        let known = strangers.extract_if(|address, _| addresses.contains(address));
+        known.for_each(|(_, client)| client.let_go());
     }
 
-    fn let_go(&self, clients: impl Iterator<Item = Client>) {
-        let mut leaving = self.leaving.borrow_mut();
-        leaving.retain(|client| !client.is_closed());
-        leaving.extend(clients.inspect(Client::let_go));
+    fn may_connect(&self, place: Place) -> bool {
+        let may = self.rate.admits(place, self.worker.services.now());
+        if !may {
+            self.stats.connection_rate_limited.inc();
+        }
+        may
     }
 
     fn with_client<T>(
@@ -271,36 +295,19 @@ impl Pool {
         let mut clients = self.clients.borrow_mut();
         let generation = cluster.shared().generation();
         if self.generation.replace(generation) != generation {
-            forget_gone(&mut clients, cluster);
-            self.forget_known(cluster);
+            self.follow(cluster, &mut clients);
         }
         let place = host.host().identity();
         if let Some(client) = clients.get(&place).filter(|client| !client.is_closed()) {
             return Some(act(client));
         }
         clients.retain(|_, client| !client.is_closed());
-        let now = self.worker.services.now();
-        if self.bucket.as_ref().is_some_and(|it| !it.take(now)) {
-            self.stats.connection_rate_limited.inc();
+        if !self.may_connect(Place::Known(place)) {
             return None;
         }
-        let client = self.open(cluster, host);
+        let client = self.open(cluster, host, false);
         let done = act(&client);
         clients.insert(place, client);
         Some(done)
     }
-}
-
-/// Closes connections to hosts that the cluster has no more. As in Envoy what was sent is answered before.
-#[cold]
-fn forget_gone(clients: &mut HashMap<usize, Client>, cluster: &WorkerCluster) {
-    let members = cluster.members();
-    let members: HashSet<_> = members.iter().map(|host| host.host().identity()).collect();
-    clients.retain(|place, client| {
-        if members.contains(place) {
-            return true;
-        }
-        client.wake();
-        !client.is_closed()
-    });
 }

@@ -2,7 +2,7 @@
 
 use nuncio_codec::resp::Value;
 
-use super::{Begun, NO_HOST, Outcome, fragments, plain, words_of};
+use super::{Begun, NO_HOST, Outcome, fragments, info, plain, words_of};
 use crate::around::Around;
 use crate::commands::{Words, word};
 
@@ -20,8 +20,8 @@ pub(super) enum Join {
     Merge,
     /// Arrays become the parts of one.
     Append,
-    /// There may be one host alone.
-    Only,
+    /// What hosts say of themselves is put together field by field.
+    Info,
 }
 
 /// How a command is put together; none where Envoy knows no way.
@@ -34,7 +34,7 @@ fn join_of(words: &Words) -> Option<Join> {
         (b"config" | b"slowlog", b"get") | (b"keys", _) => Join::Merge,
         (b"slowlog", b"len") => Join::Sum,
         (b"role", _) => Join::Append,
-        (b"info", _) => Join::Only,
+        (b"info", _) => Join::Info,
         _ => return None,
     })
 }
@@ -50,12 +50,14 @@ pub(super) fn all(words: &Words, around: &Around<'_>) -> Begun {
     let Some(join) = join_of(words) else {
         return Begun::error(UNSUPPORTED);
     };
-    if join == Join::Only {
-        return only(words, around);
-    }
     let answers = pool.send_to_all(words);
+    let section = word(words, 1).to_vec();
     Begun::Asked(Box::pin(async move {
-        joined(join, fragments::all(answers).await)
+        let values = fragments::all(answers).await;
+        match join {
+            Join::Info => info::joined(&section, &values),
+            _ => joined(join, values),
+        }
     }))
 }
 
@@ -88,7 +90,7 @@ pub(super) fn joined(join: Join, values: Vec<Value>) -> Outcome {
         };
     }
     let value = match join {
-        Join::Same | Join::Only => {
+        Join::Same | Join::Info => {
             let mut each = values.into_iter();
             let first = each.next().unwrap_or(Value::Null);
             if each.any(|other| other != first) {
@@ -140,21 +142,6 @@ pub(super) fn one(words: &Words, around: &Around<'_>) -> Begun {
     match pool.and_then(|pool| pool.send_to_any(around.random(), words)) {
         Some(answer) => Begun::Asked(plain(answer)),
         None => Begun::error(NO_HOST),
-    }
-}
-
-/// A command that only makes sense with one host.
-pub(super) fn only(words: &Words, around: &Around<'_>) -> Begun {
-    let Some(pool) = around.pool_of_none(words) else {
-        return Begun::error(NO_HOST);
-    };
-    match pool.shard_count() {
-        0 => Begun::error(NO_HOST),
-        1 => match pool.send_to_shard(0, words) {
-            Some(answer) => Begun::Asked(plain(answer)),
-            None => Begun::error(NO_HOST),
-        },
-        _ => Begun::error("ERR not supported with several hosts"),
     }
 }
 

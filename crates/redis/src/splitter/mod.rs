@@ -2,6 +2,7 @@
 
 mod fragments;
 mod hosts;
+mod info;
 mod local;
 #[cfg(test)]
 mod tests;

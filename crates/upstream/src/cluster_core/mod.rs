@@ -2,6 +2,7 @@
 //! of its circuit breakers that they hold.
 
 mod alternatives;
+mod departure;
 mod permit;
 mod responses;
 mod tries;
@@ -24,6 +25,7 @@ use nuncio_contract::stats::groups::{
 use nuncio_net::tls::TlsCounts;
 use nuncio_net::transport::{Measuring, TcpSocketStats, Transport};
 
+use departure::Departure;
 pub(crate) use permit::Permit;
 pub use permit::{RetryPermit, SessionPermit};
 pub use responses::ResponseStats;
@@ -38,6 +40,7 @@ use crate::transport_socket::TransportSocket;
 /// A cluster's settings, stats cells and clock on one worker.
 pub(crate) struct ClusterCore {
     pub(crate) shared: Arc<ClusterShared>,
+    pub(crate) departure: Departure,
     pub(crate) traffic: Arc<ClusterTrafficStats>,
     pub(crate) lb_stats: Arc<ClusterLbStats>,
     breaker_stats: [Arc<CircuitBreakerStats>; 2],
@@ -84,6 +87,7 @@ impl ClusterCore {
             alternatives: (shared.settings.http.alternatives.as_deref())
                 .map(|settings| alternatives::on_thread(settings, clock.now())),
             shared,
+            departure: Departure::default(),
             clock,
             tls_counts: OnceCell::new(),
             tcp_stats: OnceCell::new(),

@@ -1,7 +1,7 @@
 //! A connection that its owner fills with requests as it likes, beside the pools: Redis.
 //!
 //! Counted as Envoy counts such connections: they take a place in the circuit breaker and are opened whatever it says.
-//! A host that the cluster loses is told to who asks ([`OwnConnection::is_unwanted`]).
+//! That the cluster loses the host is told to who waits for it ([`WorkerHost::left`](crate::worker::WorkerHost::left)).
 
 use std::io;
 use std::rc::Rc;
@@ -64,11 +64,6 @@ impl OwnConnection {
         // Nobody opens one without a request.
         life.end(ended, true);
         Err(error)
-    }
-
-    /// Whether its host is none of the cluster's any more.
-    pub fn is_unwanted(&self) -> bool {
-        self.pool.draining.get()
     }
 
     /// Reads what has come, up to so many bytes; none at the end.

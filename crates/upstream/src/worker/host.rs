@@ -368,5 +368,19 @@ impl WorkerHost {
             .filter_map(OnceCell::get)
             .for_each(|pool| pool.drain());
         self.named.drain();
+        self.core.departure.host_leaves();
+    }
+
+    /// Waits until it is none of the cluster's any more, or the cluster is replaced or removed; for who has a connection
+    /// of its own to it.
+    pub async fn left(&self) {
+        loop {
+            let changed = self.core.departure.changed();
+            let is_gone = self.tcp.get().is_some_and(|pool| pool.is_draining());
+            if is_gone || self.core.departure.is_gone() {
+                return;
+            }
+            changed.await;
+        }
     }
 }

@@ -86,10 +86,14 @@ impl WorkerClusters {
     /// case; whoever publishes clusters has idle workers do it too.
     pub fn drop_outdated(&self) {
         self.generation.set(self.manager.generation());
-        self.manager
+        let gone = self
+            .manager
             .retain_serving(&mut self.slots.borrow_mut(), |held, serving| {
                 held.is_of(serving)
             });
+        gone.iter()
+            .for_each(|cluster| cluster.core.departure.leave());
+        drop(gone);
         let local = self.manager.local_cluster();
         for cluster in self.slots.borrow().iter().flatten() {
             cluster.set_local(local.clone());

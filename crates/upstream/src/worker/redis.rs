@@ -90,16 +90,15 @@ fn is_healthy(host: &Rc<WorkerHost>) -> bool {
     host.host().health().health() == Health::Healthy
 }
 
-/// Those of a zone before all others.
+/// Those of a zone before all others; as in Envoy replicas of the zone that are not healthy too.
 fn near(
     zone: &str,
     primary: Option<Rc<WorkerHost>>,
-    mut replicas: Vec<Rc<WorkerHost>>,
+    replicas: Vec<Rc<WorkerHost>>,
     counts_primary: bool,
     random: &Random,
 ) -> Option<Rc<WorkerHost>> {
     let is_near = |host: &Rc<WorkerHost>| !zone.is_empty() && *host.host().locality.zone == *zone;
-    replicas.retain(is_healthy);
     let of_zone = replicas.iter().filter(|host| is_near(host)).cloned();
     let of_zone: Vec<_> = of_zone.collect();
     let fits = |host: &Rc<WorkerHost>| counts_primary && is_near(host) && is_healthy(host);

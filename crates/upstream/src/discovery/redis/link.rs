@@ -51,6 +51,25 @@ struct Link {
 struct Asked {
     begun: Instant,
     counts: Option<Rc<Named>>,
+    _active: Active,
+}
+
+/// A command that counts as under way, for as long as this is there.
+struct Active(Rc<WorkerHost>);
+
+impl Active {
+    fn begin(host: &Rc<WorkerHost>) -> Self {
+        host.core.traffic.upstream_rq_active.inc();
+        host.counters().rq_active.inc();
+        Active(Rc::clone(host))
+    }
+}
+
+impl Drop for Active {
+    fn drop(&mut self) {
+        self.0.core.traffic.upstream_rq_active.dec();
+        self.0.counters().rq_active.dec();
+    }
 }
 
 /// Why there is no answer.
@@ -186,12 +205,11 @@ impl Link {
         encode_command(words, out);
         let (traffic, host) = (&self.host.core.traffic, self.host.counters());
         traffic.upstream_rq_total.inc();
-        traffic.upstream_rq_active.inc();
         host.rq_total.inc();
-        host.rq_active.inc();
         self.asked.push_back(Asked {
             begun: self.host.core.clock.now(),
             counts: self.counts.begin(words),
+            _active: Active::begin(&self.host),
         });
     }
 
@@ -242,7 +260,6 @@ impl Link {
         let Some(asked) = self.asked.pop_front() else {
             return;
         };
-        self.ended();
         let took = self
             .host
             .core
@@ -252,11 +269,6 @@ impl Link {
         self.counts
             .answered(asked.counts.as_deref(), took, value, false);
         self.host.report(Outcome::Answered(200));
-    }
-
-    fn ended(&self) {
-        self.host.core.traffic.upstream_rq_active.dec();
-        self.host.counters().rq_active.dec();
     }
 
     /// What comes unasked is dropped.
@@ -291,7 +303,6 @@ impl Link {
                 EndedBy::Us
             }
         };
-        self.asked.iter().for_each(|_| self.ended());
         self.connection.close(by, !self.asked.is_empty());
     }
 }

@@ -6,6 +6,7 @@
 //! after the first endpoint of the configuration.
 
 mod link;
+mod names;
 
 use std::cell::RefCell;
 use std::collections::{HashMap, HashSet};
@@ -16,7 +17,7 @@ use std::sync::Arc;
 
 use nuncio_contract::clock::SystemClock;
 use nuncio_contract::stats::groups::ClusterUpdateStats;
-use nuncio_net::dns::{Resolver, Resolvers};
+use nuncio_net::dns::{Answer, DnsError, Resolver, Resolvers};
 use tokio::sync::Notify;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
@@ -31,6 +32,7 @@ use crate::redis_cluster::slots::{self, Node, SlotRange};
 use crate::redis_cluster::{RedisCluster, Shard, Topology, TopologyRange, zones};
 use crate::worker::WorkerHost;
 use link::Links;
+use names::Names;
 
 /// A Redis cluster that is to be discovered.
 pub struct RedisDiscovery {
@@ -57,9 +59,6 @@ struct Session {
     asked: RefCell<HashMap<usize, Rc<WorkerHost>>>,
     warm: Rc<Warm>,
 }
-
-/// Where a name leads to, if it was looked up: none if to nowhere.
-type Names = HashMap<Box<str>, Option<IpAddr>>;
 
 /// The zones of hosts.
 type Zones = HashMap<SocketAddr, Box<str>>;
@@ -138,18 +137,20 @@ impl Session {
 
     /// The addresses of a name. That there are none is counted.
     async fn resolve(&self, name: &str) -> Vec<IpAddr> {
-        match self.resolver.resolve(name, self.dns.family).await {
-            Ok(answer) => {
-                if answer.addresses.is_empty() {
-                    self.stats.update_empty.inc();
-                }
-                answer.addresses
-            }
-            Err(_) => {
-                self.stats.update_failure.inc();
-                Vec::new()
-            }
+        let answer = self.resolver.resolve(name, self.dns.family).await;
+        self.counted(Some(answer))
+    }
+
+    /// The addresses of an answer; that there are none, or no answer in time, is counted.
+    fn counted(&self, answer: Option<Result<Answer, DnsError>>) -> Vec<IpAddr> {
+        let Some(Ok(answer)) = answer else {
+            self.stats.update_failure.inc();
+            return Vec::new();
+        };
+        if answer.addresses.is_empty() {
+            self.stats.update_empty.inc();
         }
+        answer.addresses
     }
 
     async fn follow(&self) {
@@ -283,38 +284,36 @@ impl Session {
         )
     }
 
-    /// The same with addresses; none if a primary has none.
+    /// The same with addresses; none if a primary has none, or there are too many names.
     async fn locate(&self, ranges: Vec<SlotRange>) -> Option<Vec<TopologyRange>> {
-        let mut names = Names::new();
-        let mut located = Vec::with_capacity(ranges.len());
-        for range in ranges {
-            let primary = self.address(&range.primary, &mut names).await?;
-            let mut replicas = Vec::with_capacity(range.replicas.len());
-            for replica in &range.replicas {
-                replicas.extend(self.address(replica, &mut names).await);
+        let Some(names) = names::among(&ranges) else {
+            self.stats.update_failure.inc();
+            return None;
+        };
+        let names = match names.is_empty() {
+            true => Names::new(),
+            false => {
+                let lookup = |name: Box<str>| {
+                    let (resolver, family) = (Rc::clone(&self.resolver), self.dns.family);
+                    async move { resolver.resolve(&name, family).await }
+                };
+                let first = |answer| self.counted(answer).first().copied();
+                names::resolve(names, lookup, first).await
             }
-            located.push(TopologyRange {
+        };
+        let located = ranges.iter().map(|range| {
+            let replicas = range.replicas.iter();
+            let replicas = replicas.filter_map(|replica| address(replica, &names));
+            Some(TopologyRange {
                 first: range.first,
                 last: range.last,
-                shard: Shard { primary, replicas },
-            });
-        }
-        Some(located)
-    }
-
-    async fn address(&self, node: &Node, names: &mut Names) -> Option<SocketAddr> {
-        let ip = match node.name.parse::<IpAddr>() {
-            Ok(ip) => Some(ip),
-            Err(_) => match names.get(&node.name) {
-                Some(known) => *known,
-                None => {
-                    let found = self.resolve(&node.name).await.first().copied();
-                    names.insert(node.name.clone(), found);
-                    found
-                }
-            },
-        };
-        Some(SocketAddr::new(ip?, node.port))
+                shard: Shard {
+                    primary: address(&range.primary, &names)?,
+                    replicas: replicas.collect(),
+                },
+            })
+        });
+        located.collect()
     }
 
     /// Publishes the hosts that are named now, and who has which slots. As in Envoy a host of another zone is another one.
@@ -358,6 +357,12 @@ impl Session {
         self.cluster.publish_hosts(Arc::new(set));
         self.cluster.count_weights();
     }
+}
+
+fn address(node: &Node, names: &Names) -> Option<SocketAddr> {
+    let ip = node.name.parse().ok();
+    let ip = ip.or_else(|| names.get(&node.name).copied())?;
+    Some(SocketAddr::new(ip, node.port))
 }
 
 /// All that are named, in the order in which they are.
