@@ -309,7 +309,30 @@ impl Link {
 
 #[cfg(test)]
 mod tests {
+    use nuncio_contract::clock::SystemClock;
+    use nuncio_contract::stats::StatsStore;
+
     use super::*;
+    use crate::cluster::{ClusterSettings, HealthFlags};
+    use crate::cluster_core::ClusterCore;
+    use crate::{ClusterManager, TransportSocket};
+
+    #[test]
+    fn a_question_that_is_given_up_is_not_under_way() {
+        let manager = ClusterManager::new(StatsStore::default());
+        let settings = ClusterSettings::named("c");
+        let shared = manager.prepare(settings, TransportSocket::RawBuffer, false);
+        let core = Rc::new(ClusterCore::new(shared, Rc::new(SystemClock)));
+        let address = SocketAddr::from(([127, 0, 0, 1], 1));
+        let healthy = HealthFlags::HEALTHY;
+        let host = Host::new(address, "", 1, 0, Arc::default(), healthy);
+        let host = Rc::new(WorkerHost::new(core, Arc::new(host)));
+        let active = || host.host().totals().rq_active;
+        let asked = VecDeque::from([Active::begin(&host), Active::begin(&host)]);
+        assert_eq!(active(), 2);
+        drop(asked);
+        assert_eq!(active(), 0);
+    }
 
     #[test]
     fn answers_about_many_slots_are_read() {
