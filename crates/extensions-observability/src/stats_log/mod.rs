@@ -4,7 +4,8 @@
 //! not counted, and told in the log once. Trust: values and tags may be a peer's own words.
 //! Follows `envoy.extensions.access_loggers.stats.v3.Config`; `rules` and `add_subtract` are refused as not supported
 //! yet. Different from Envoy: those limits; values below zero or too large for 64 bits are not counted, where Envoy
-//! counts whatever they wrap to; what is no number is passed over without a line in the log.
+//! counts what they wrap to, or 2^63; nor are hexadecimal ones; what is no number is passed over without a line in
+//! the log.
 
 mod config;
 mod logger;
