@@ -139,12 +139,19 @@ impl Told<'_> {
         let (Some(before), Some(after)) = parts else {
             return tags.extract(self.name);
         };
-        let mut extracted = tags.extract(&[before, after].concat());
+        let name = [before, after].concat();
+        let mut extracted = match own.is_stat {
+            true => Extracted {
+                name,
+                tags: Vec::new(),
+            },
+            false => tags.extract(&name),
+        };
         extracted
             .tags
             .extend(own.tags.iter().map(|(name, value)| Tag {
                 rank: usize::MAX,
-                name: (*name).to_owned(),
+                name: name.to_string(),
                 value: value.clone(),
                 removed: 0..0,
             }));

@@ -23,6 +23,7 @@ mod protobuf;
 pub mod sink;
 pub mod skywalking;
 mod span_buffer;
+pub mod stats_log;
 pub mod statsd;
 pub mod stream;
 #[cfg(test)]
@@ -35,6 +36,7 @@ pub static ROOMS: &[&AccessLogRoom] = &[
     &grpc_log::HTTP_ROOM,
     &grpc_log::TCP_ROOM,
     &opentelemetry_log::ROOM,
+    &stats_log::ROOM,
     &stream::STDOUT_ROOM,
     &stream::STDERR_ROOM,
 ];

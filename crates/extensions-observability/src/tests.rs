@@ -30,7 +30,7 @@ const EXTENSIONS: Extensions = Extensions {
     access_log_files: Some(crate::FILES),
 };
 
-struct Services;
+pub(crate) struct Services;
 
 impl Clock for Services {
     fn now(&self) -> Instant {

@@ -3,7 +3,7 @@
 //! Each cell has one writer, the thread that owns it; other threads only read. The store sums the cells of
 //! all workers when it is asked. Two threads writing one cell would lose counts (never worse than that).
 
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::sync::{Mutex, PoisonError};
 
 /// A number that only grows.
@@ -94,22 +94,43 @@ impl Gauge {
 /// A number of all 64 bits, such as a configuration version's hash: one for all threads, any of which may set it or add to
 /// it, and not the sum of what each of them has.
 #[derive(Debug, Default)]
-pub struct WideGauge(AtomicU64);
+pub struct WideGauge {
+    number: AtomicU64,
+    is_written: AtomicBool,
+}
 
 impl WideGauge {
     /// Adds to the number or takes from it; what goes below zero wraps.
     pub fn add(&self, by: i64) {
-        self.0.fetch_add(by.cast_unsigned(), Relaxed);
+        self.number.fetch_add(by.cast_unsigned(), Relaxed);
     }
 
     /// Replaces the number.
     pub fn set(&self, value: u64) {
-        self.0.store(value, Relaxed);
+        self.number.store(value, Relaxed);
+    }
+
+    /// Replaces the number; it counts as written from now on, even if it is 0.
+    pub fn write(&self, value: u64) {
+        self.set(value);
+        self.is_written.store(true, Relaxed);
+    }
+
+    /// Whether it is not 0 or was written.
+    pub(super) fn used(&self) -> bool {
+        self.value() != 0 || self.is_written.load(Relaxed)
+    }
+
+    pub(super) fn absorb(&self, older: &Self) {
+        match older.is_written.load(Relaxed) {
+            true => self.write(older.value()),
+            false => self.set(older.value()),
+        }
     }
 
     /// The number; 0 before it was set.
     pub fn value(&self) -> u64 {
-        self.0.load(Relaxed)
+        self.number.load(Relaxed)
     }
 }
 

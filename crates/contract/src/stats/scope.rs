@@ -5,6 +5,7 @@
 //! the workers that asked for theirs, and each worker asks at first use. When a worker lets go of its cells
 //! (a cluster was replaced), the store folds their counts into the group's total at the next flush.
 
+use std::borrow::Cow;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 
 use super::cells::{Counter, Gauge, TextReadout, WideGauge};
@@ -38,7 +39,9 @@ pub struct OwnTags {
     /// How much of the prefix's end they stand for, its dot included.
     pub removed_bytes: usize,
     /// Names and values.
-    pub tags: Vec<(&'static str, String)>,
+    pub tags: Vec<(Cow<'static, str>, String)>,
+    /// Whether the scope is that of one stat, in whose name no other tags are looked for.
+    pub is_stat: bool,
 }
 
 #[derive(Debug, Default)]
@@ -77,9 +80,33 @@ impl Scope {
         let scope = self.scope(&[before, name].concat())?;
         let start = self.prefix().len() + before.len();
         let removed_bytes = scope.prefix().len().saturating_sub(start);
+        let tags = tags.into_iter();
         let _told_before = scope.0.own_tags.set(OwnTags {
             removed_bytes,
-            tags,
+            tags: tags.map(|(tag, value)| (tag.into(), value)).collect(),
+            is_stat: false,
+        });
+        Some(scope)
+    }
+
+    /// The scope of one stat with its tags, which has no name of its own in it. As in Envoy, nothing is replaced in the
+    /// name and the tags, which stand behind it; `None` as for [`scope`](Self::scope).
+    pub fn tagged_stat(&self, name: &str, tags: Vec<(Arc<str>, String)>) -> Option<Scope> {
+        let mut full_name = [self.prefix(), name].concat();
+        let removed_from = full_name.len();
+        for part in tags.iter().flat_map(|(tag, value)| [&**tag, value]) {
+            full_name.push('.');
+            full_name.push_str(part);
+        }
+        let removed_bytes = full_name.len() - removed_from;
+        let scope = self.0.store.upgrade()?.scope_as_is(full_name);
+        let tags = tags.into_iter();
+        let _told_before = scope.0.own_tags.set(OwnTags {
+            removed_bytes,
+            tags: tags
+                .map(|(tag, value)| (tag.to_string().into(), value))
+                .collect(),
+            is_stat: true,
         });
         Some(scope)
     }
@@ -146,6 +173,31 @@ impl Scope {
     pub fn wide_gauge(&self, name: &str) -> Arc<WideGauge> {
         let cell = Arc::new(WideGauge::default());
         self.0.list(name, Single::WideGauge(cell.clone()));
+        cell
+    }
+
+    /// The gauge of all 64 bits that has this name already, or else a new one: all who ask have the same one. For scopes
+    /// of few stats.
+    pub fn shared_gauge(&self, name: &str) -> Arc<WideGauge> {
+        let store = self.0.store.upgrade();
+        let selection = store.as_ref().and_then(|store| store.selection());
+        let is_chosen =
+            selection.is_none_or(|selection| selection.chooses(&[&self.0.prefix, name].concat()));
+        if !is_chosen {
+            return Arc::default();
+        }
+        let mut entries = self.0.entries();
+        let listed = entries
+            .singles
+            .iter()
+            .filter(|entry| entry.name() == name)
+            .find_map(SingleEntry::wide_gauge)
+            .cloned();
+        if let Some(gauge) = listed {
+            return gauge;
+        }
+        let cell = Arc::new(WideGauge::default());
+        entries.singles.add(name, Single::WideGauge(cell.clone()));
         cell
     }
 

@@ -131,7 +131,11 @@ impl StoreInner {
     }
 
     pub(super) fn scope(self: &Arc<Self>, prefix: &str) -> Scope {
-        let prefix = sanitize(prefix);
+        self.scope_as_is(sanitize(prefix))
+    }
+
+    /// The scope of a prefix in which nothing is replaced.
+    pub(super) fn scope_as_is(self: &Arc<Self>, prefix: String) -> Scope {
         let mut scopes = self.scopes();
         if let Some(scope) = scopes.get(&*prefix) {
             return Scope(scope.clone());

@@ -298,3 +298,49 @@ fn a_reader_learns_what_came_to_counters_since_it_last_asked() {
     codes.inc(204);
     assert_eq!(told(), expected(1, 0, 1));
 }
+
+#[test]
+fn a_shared_gauge_shows_what_any_of_its_users_wrote_last() {
+    let store = StatsStore::default();
+    let scope = store.scope("a");
+    let (first, second) = (scope.shared_gauge("g"), scope.shared_gauge("g"));
+    let shown = || {
+        let mut shown = None;
+        scope.for_each(&mut |stat| {
+            if let StatValue::Gauge { value, used } = stat.value {
+                shown = Some((value, used));
+            }
+        });
+        shown
+    };
+    assert_eq!(shown(), Some((0, false)));
+    second.write(2);
+    first.write(1);
+    assert_eq!(shown(), Some((1, true)));
+    second.write(0);
+    assert_eq!(shown(), Some((0, true)));
+}
+
+#[test]
+fn a_stat_with_tags_has_those_alone_and_its_name_as_it_is() {
+    let store = StatsStore::default();
+    let tags = vec![
+        ("who".into(), "x:y".to_owned()),
+        ("what".into(), String::new()),
+    ];
+    let scope = store.scope("http.a").tagged_stat("c", tags).unwrap();
+    assert_eq!(scope.prefix(), "http.a.c.who.x:y.what.");
+    let told = crate::stat_sink::Told {
+        name: scope.prefix(),
+        reading: &crate::stat_sink::Reading::Gauge(1),
+        own_tags: scope.own_tags().map(|own| (scope.prefix().len(), own)),
+    };
+    let extracted = told.extract(&tags::TagExtractor::default());
+    let tags: Vec<_> = extracted
+        .tags
+        .iter()
+        .map(|tag| (&*tag.name, &*tag.value))
+        .collect();
+    assert_eq!(extracted.name, "http.a.c");
+    assert_eq!(tags, [("who", "x:y"), ("what", "")]);
+}

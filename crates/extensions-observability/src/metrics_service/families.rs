@@ -100,7 +100,7 @@ impl StatSink for Families {
     }
 
     fn tell(&mut self, told: &Told<'_>) {
-        if told.own_tags.is_some() {
+        if told.own_tags.is_some_and(|(_, own)| !own.is_stat) {
             return;
         }
         let named = self.named(told);

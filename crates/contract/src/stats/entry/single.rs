@@ -96,6 +96,14 @@ impl SingleEntry {
         self.cells.push(cell);
     }
 
+    /// The newest cell of a wide gauge.
+    pub(in crate::stats) fn wide_gauge(&self) -> Option<&Arc<WideGauge>> {
+        self.cells.iter().rev().find_map(|cell| match cell {
+            Single::WideGauge(gauge) => Some(gauge),
+            _ => None,
+        })
+    }
+
     fn counter_sum(&self) -> u64 {
         self.cells.iter().fold(0, |sum, cell| match cell {
             Single::Counter(counter) => sum.wrapping_add(counter.value()),
@@ -141,11 +149,11 @@ impl SingleEntry {
             }
             Some(Single::WideGauge(_)) => {
                 let newest = self.cells.iter().rev().find_map(|cell| match cell {
-                    Single::WideGauge(gauge) => Some(gauge.value()).filter(|value| *value != 0),
+                    Single::WideGauge(gauge) => Some(gauge).filter(|gauge| gauge.used()),
                     _ => None,
                 });
-                let value = newest.unwrap_or(0);
-                let used = value != 0;
+                let value = newest.map_or(0, |gauge| gauge.value());
+                let used = newest.is_some();
                 each(StatView {
                     name,
                     value: StatValue::Gauge { value, used },
@@ -245,7 +253,7 @@ impl Single {
         match (self, other) {
             (Self::Counter(to), Self::Counter(from)) => to.add(from.value()),
             (Self::Gauge(to), Self::Gauge(from)) => to.absorb(from),
-            (Self::WideGauge(to), Self::WideGauge(from)) => to.set(from.value()),
+            (Self::WideGauge(to), Self::WideGauge(from)) => to.absorb(from),
             (Self::Histogram(to, _), Self::Histogram(from, _)) => to.absorb(from),
             (Self::TextReadout(to), Self::TextReadout(from)) => {
                 if let Some(newer) = from.get() {

@@ -195,7 +195,9 @@ impl Naming {
         sorting.at += 1;
         if let Some(scope) = self.scopes.get(at) {
             let name = [scope.scope.prefix(), &sorting.stats.suffix].concat();
-            if sorting.alike.is_some() && !self.extractor.has_own_tags(&name) {
+            let is_stat = scope.scope.own_tags().is_some_and(|own| own.is_stat);
+            let keeps_to_alike = is_stat || !self.extractor.has_own_tags(&name);
+            if sorting.alike.is_some() && keeps_to_alike {
                 sorting.members_alike.push(at);
             } else {
                 let name = self.extractor.extract(&name).name;

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::rc::Rc;
 
 use nuncio_config::sorting;
-use nuncio_contract::stats::tags::TagExtractor;
+use nuncio_contract::stats::tags::{Extracted, TagExtractor};
 use nuncio_contract::stats::{GroupTable, Scope, StatValue};
 
 use super::families::{Phase, by_tokens};
@@ -91,11 +91,16 @@ impl FirstPass {
 
     fn tag(&mut self, scope: Scope) -> TaggedScope {
         // Patterns want something after the prefix.
-        let found = self
-            .extractor
-            .extract_without_expressions(&format!("{}x", scope.prefix()));
-        let extracted = found.name.strip_suffix('x').unwrap_or(&found.name);
         let own = scope.own_tags();
+        let name = format!("{}x", scope.prefix());
+        let found = match own.is_some_and(|own| own.is_stat) {
+            true => Extracted {
+                name,
+                tags: Vec::new(),
+            },
+            false => self.extractor.extract_without_expressions(&name),
+        };
+        let extracted = found.name.strip_suffix('x').unwrap_or(&found.name);
         let kept = extracted.len() - own.map_or(0, |own| own.removed_bytes.min(extracted.len()));
         let extracted = extracted.get(..kept).unwrap_or(extracted);
         let extracted = match self.kinds.get_key_value(extracted) {
