@@ -196,6 +196,29 @@ fn a_304_that_takes_its_time_to_end_gets_the_body_then() {
 }
 
 #[test]
+fn what_has_gone_and_is_still_read_counts_until_it_is_not() {
+    let store = Store::new(4000);
+    let entry = || {
+        Arc::new(Entry {
+            head: Head::of(&response(&[(":status", "200")])),
+            body: Body::Memory(Arc::from([0; 1000].as_slice())),
+            trailers: None,
+            came: SystemTime::UNIX_EPOCH,
+        })
+    };
+    let has = |key: &[u8]| store.find(key, |_| None).is_some();
+    let read = [entry(), entry()];
+    store.keep_shared(b"a", Arc::clone(&read[0]));
+    store.keep_shared(b"a", Arc::clone(&read[1]));
+    store.keep_shared(b"a", entry());
+    store.keep_shared(b"b", entry());
+    assert!(!has(b"b"), "two that have gone are still read");
+    drop(read);
+    store.keep_shared(b"b", entry());
+    assert!(has(b"b"));
+}
+
+#[test]
 fn the_store_forgets_what_was_used_longest_ago() {
     let store = Store::new(4000);
     let entry = || Entry {

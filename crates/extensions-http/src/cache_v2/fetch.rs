@@ -1,10 +1,13 @@
-//! Asking a host for what is to be kept. It goes on by itself, so that no client that goes away takes it along.
+//! Asking a host for what is to be kept. It goes on by itself, so that no client that goes away takes it along; but
+//! not before there is a head, or for what is not kept, once all of them have gone, and not where the host says nothing
+//! for 5 minutes. Who does not read what is not kept, so that its host waits for half a minute, is left behind.
 
 use std::cell::RefCell;
 use std::future::poll_fn;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::time::SystemTime;
+use std::task::{Context, Poll};
+use std::time::{Duration, SystemTime};
 
 use nuncio_contract::calls::{CallEvent, Calls, HttpCall};
 use nuncio_contract::headers::{HeaderMap, Known};
@@ -16,6 +19,11 @@ use crate::caching::storage::Storage;
 use crate::caching::store::{Body, Entry, Head};
 use crate::caching::vary::AllowList;
 use crate::caching::{freshness, validation};
+
+/// How long a host may say nothing in the midst of its answer.
+const IDLE_LIMIT: Duration = Duration::from_secs(300);
+/// How long all may have to wait for one that does not read.
+const STALL_LIMIT: Duration = Duration::from_secs(30);
 
 /// An answer that is for the one who asked: its head, and what follows.
 pub(super) struct Direct {
@@ -31,7 +39,6 @@ pub(super) type Handover = Rc<RefCell<Option<Direct>>>;
 pub(super) struct Fetch {
     pub(super) store: Arc<Storage>,
     pub(super) session: Arc<Session>,
-    pub(super) flight: Arc<Flight<Landing>>,
     pub(super) key: Box<[u8]>,
     /// What is kept and may have changed.
     pub(super) kept: Option<Arc<Entry>>,
@@ -49,35 +56,49 @@ struct Keeping(Arc<Insertion>);
 /// The session while it waits; it rests in the end, unless something else was found out.
 struct Waiting {
     session: Arc<Session>,
-    flight: Arc<Flight<Landing>>,
+    /// None once it has landed: what it landed with is then gone with those who waited.
+    flight: Option<Arc<Flight<Landing>>>,
     is_settled: bool,
 }
 
 impl Fetch {
-    /// Begins.
-    pub(super) fn begin(self, call: Box<dyn HttpCall>, calls: &Calls) {
+    /// Begins; what comes of it lands in `flight`.
+    pub(super) fn begin(
+        self,
+        call: Box<dyn HttpCall>,
+        calls: &Calls,
+        flight: Arc<Flight<Landing>>,
+    ) {
         let waiting = Waiting {
             session: Arc::clone(&self.session),
-            flight: Arc::clone(&self.flight),
+            flight: Some(flight),
             is_settled: false,
         };
-        calls.spawn(Box::pin(async move { self.run(call, waiting).await }));
+        let timers = calls.clone();
+        calls.spawn(Box::pin(
+            async move { self.run(call, waiting, &timers).await },
+        ));
     }
 
-    async fn run(self, mut call: Box<dyn HttpCall>, mut waiting: Waiting) {
-        let event = poll_fn(|cx| call.poll_next(cx)).await;
-        let CallEvent::Head {
-            headers,
-            end_stream,
-        } = event
-        else {
-            return;
+    async fn run(self, mut call: Box<dyn HttpCall>, mut waiting: Waiting, timers: &Calls) {
+        let event = poll_fn(|cx| match waiting.is_awaited(cx) {
+            true => call.poll_next(cx).map(Some),
+            false => Poll::Ready(None),
+        })
+        .await;
+        let (headers, end_stream) = match event {
+            Some(CallEvent::Head {
+                headers,
+                end_stream,
+            }) => (headers, end_stream),
+            Some(_) => return,
+            None => return waiting.abandon(),
         };
         if let Some(kept) = &self.kept {
             if headers.get(Known::Status) == Some(b"304") {
                 let entry = self.renew(kept, headers).await;
                 waiting.settle(State::Idle);
-                return self.flight.land(Landing::Unchanged(entry));
+                return waiting.land(Landing::Unchanged(entry));
             }
             self.store.forget(&self.key).await;
         }
@@ -90,18 +111,21 @@ impl Fetch {
                 });
             }
             waiting.settle(State::Uncacheable);
-            return self.flight.land(Landing::Uncacheable);
+            return waiting.land(Landing::Uncacheable);
         }
         let insertion = Insertion::new(self.store.memory(), Head::of(&headers), self.asked);
         let keeping = Keeping(Arc::clone(&insertion));
+        let Some(beginning) = insertion.read(None).map(Arc::new) else {
+            return;
+        };
         if end_stream {
             self.complete(&insertion, None).await;
             waiting.settle(State::Idle);
-            return self.flight.land(Landing::Inserted(insertion));
+            return waiting.land(Landing::Inserted(beginning));
         }
         self.session.set(State::Coming(Arc::clone(&insertion)));
-        self.flight.land(Landing::Inserted(insertion));
-        self.keep(call, &keeping.0, &mut waiting).await;
+        waiting.land(Landing::Inserted(beginning));
+        self.keep(call, &keeping.0, &mut waiting, timers).await;
     }
 
     async fn keep(
@@ -109,13 +133,14 @@ impl Fetch {
         mut call: Box<dyn HttpCall>,
         insertion: &Arc<Insertion>,
         waiting: &mut Waiting,
+        timers: &Calls,
     ) {
         let mut is_kept = true;
         loop {
-            if !is_kept && !poll_fn(|cx| insertion.poll_room(cx)).await {
+            if !is_kept && !has_room(insertion, timers).await {
                 return;
             }
-            match poll_fn(|cx| call.poll_next(cx)).await {
+            match next_of(&mut *call, insertion, is_kept, timers).await {
                 CallEvent::Data { data, end_stream } => {
                     let still_kept = insertion.add(data.readable(), self.max_body_bytes);
                     if is_kept && !still_kept {
@@ -168,11 +193,64 @@ impl Fetch {
     }
 }
 
+/// Waits until there is room for more of what is not kept; false where nobody reads it.
+async fn has_room(insertion: &Insertion, timers: &Calls) -> bool {
+    loop {
+        let mut stalled = timers.sleep(STALL_LIMIT);
+        let room = poll_fn(|cx| match insertion.poll_room(cx) {
+            Poll::Ready(room) => Poll::Ready(Some(room)),
+            Poll::Pending => stalled.as_mut().poll(cx).map(|()| None),
+        });
+        match room.await {
+            Some(room) => return room,
+            None => insertion.leave_slowest(),
+        }
+    }
+}
+
+/// What comes next; it broke off where nothing does in time, or nobody reads what is not kept.
+async fn next_of(
+    call: &mut dyn HttpCall,
+    insertion: &Insertion,
+    is_kept: bool,
+    timers: &Calls,
+) -> CallEvent {
+    let mut idle = timers.sleep(IDLE_LIMIT);
+    poll_fn(|cx| {
+        if !is_kept && !insertion.is_read(cx) {
+            return Poll::Ready(CallEvent::Reset);
+        }
+        match call.poll_next(cx) {
+            Poll::Pending => idle.as_mut().poll(cx).map(|()| CallEvent::Reset),
+            event => event,
+        }
+    })
+    .await
+}
+
 impl Waiting {
+    /// Whether somebody waits for the answer; if so, `cx` is woken when nobody does any more.
+    fn is_awaited(&self, cx: &Context<'_>) -> bool {
+        let flight = self.flight.as_ref();
+        flight.is_some_and(|flight| flight.is_awaited(cx))
+    }
+
+    /// Nobody waits.
+    fn abandon(mut self) {
+        self.settle(State::Idle);
+        self.land(Landing::Abandoned);
+    }
+
     /// The session is known to be this.
     fn settle(&mut self, state: State) {
         self.is_settled = true;
         self.session.set(state);
+    }
+
+    fn land(&mut self, landing: Landing) {
+        if let Some(flight) = self.flight.take() {
+            flight.land(landing);
+        }
     }
 }
 
@@ -187,7 +265,7 @@ impl Drop for Waiting {
         if !self.is_settled {
             self.session.set(State::Idle);
         }
-        self.flight.land(Landing::Failed);
+        self.land(Landing::Failed);
     }
 }
 

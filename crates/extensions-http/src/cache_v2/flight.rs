@@ -1,5 +1,6 @@
-//! A question whose answer several wait for.
+//! A question whose answer several wait for. Who asks it learns when nobody waits any more.
 
+use std::collections::BTreeMap;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
@@ -9,21 +10,26 @@ pub(super) struct Flight<T>(Mutex<State<T>>);
 
 struct State<T> {
     landing: Option<T>,
-    /// Of those who wait, each at its own place.
-    waiting: Vec<Option<Waker>>,
+    /// Those who wait, by number; without a waker until they are asked.
+    waiting: BTreeMap<u64, Option<Waker>>,
+    waiting_before: u64,
+    /// Who asks, and is told when nobody waits.
+    pilot: Option<Waker>,
 }
 
 /// Somebody who waits for the answer.
 pub(super) struct Passenger<T> {
     flight: Arc<Flight<T>>,
-    place: Option<usize>,
+    number: u64,
 }
 
 impl<T> Default for Flight<T> {
     fn default() -> Self {
         Flight(Mutex::new(State {
             landing: None,
-            waiting: Vec::new(),
+            waiting: BTreeMap::new(),
+            waiting_before: 0,
+            pilot: None,
         }))
     }
 }
@@ -39,15 +45,29 @@ impl<T> Flight<T> {
             state.landing = Some(landing);
             std::mem::take(&mut state.waiting)
         };
-        waiting.into_iter().flatten().for_each(Waker::wake);
+        waiting.into_values().flatten().for_each(Waker::wake);
     }
 
     /// Waits for it.
     pub(super) fn landing(self: &Arc<Self>) -> Passenger<T> {
+        let mut state = self.state();
+        let number = state.waiting_before;
+        state.waiting_before += 1;
+        state.waiting.insert(number, None);
         Passenger {
             flight: Arc::clone(self),
-            place: None,
+            number,
         }
+    }
+
+    /// Whether somebody waits; if so, `cx` is woken when nobody does any more.
+    pub(super) fn is_awaited(&self, cx: &Context<'_>) -> bool {
+        let mut state = self.state();
+        if state.waiting.is_empty() {
+            return false;
+        }
+        state.pilot = Some(cx.waker().clone());
+        true
     }
 
     fn state(&self) -> MutexGuard<'_, State<T>> {
@@ -58,21 +78,29 @@ impl<T> Flight<T> {
 impl<T: Clone> Future for Passenger<T> {
     type Output = T;
 
-    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<T> {
-        let flight = Arc::clone(&self.flight);
-        let mut state = flight.state();
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<T> {
+        let mut state = self.flight.state();
         if let Some(landing) = &state.landing {
             return Poll::Ready(landing.clone());
         }
-        let waker = Some(cx.waker().clone());
-        let place = self.place.and_then(|place| state.waiting.get_mut(place));
-        match place {
-            Some(place) => *place = waker,
-            None => {
-                self.place = Some(state.waiting.len());
-                state.waiting.push(waker);
-            }
-        }
+        let waker = cx.waker().clone();
+        state.waiting.insert(self.number, Some(waker));
         Poll::Pending
+    }
+}
+
+impl<T> Drop for Passenger<T> {
+    fn drop(&mut self) {
+        let mut state = self.flight.state();
+        let waker = state.waiting.remove(&self.number);
+        let pilot = match state.waiting.is_empty() {
+            true => state.pilot.take(),
+            false => None,
+        };
+        drop(state);
+        drop(waker);
+        if let Some(pilot) = pilot {
+            pilot.wake();
+        }
     }
 }

@@ -122,12 +122,36 @@ impl Insertion {
         if coming.readers.is_empty() {
             return Poll::Ready(false);
         }
-        coming.forget();
-        if coming.held().len() < WINDOW_BYTES {
+        let uncounted = coming.forget();
+        self.store.end_pending(uncounted);
+        if coming.unread_bytes() < WINDOW_BYTES {
             return Poll::Ready(true);
         }
         coming.host = Some(cx.waker().clone());
         Poll::Pending
+    }
+
+    /// Whether somebody reads it; if so, `cx` is woken as they read, or go.
+    pub(super) fn is_read(&self, cx: &Context<'_>) -> bool {
+        let mut coming = self.coming();
+        coming.host = Some(cx.waker().clone());
+        !coming.readers.is_empty()
+    }
+
+    /// Those who have read least get no more of it.
+    pub(super) fn leave_slowest(&self) {
+        let mut coming = self.coming();
+        let slowest = coming.slowest();
+        let mut left = Vec::new();
+        coming.readers.retain(|_, place| {
+            let stays = Some(place.at) != slowest;
+            if !stays {
+                left.extend(place.waker.take());
+            }
+            stays
+        });
+        drop(coming);
+        left.into_iter().for_each(Waker::wake);
     }
 
     /// All of it is there; the body, if it is kept.
@@ -167,24 +191,27 @@ impl Insertion {
         coming.wake_readers();
     }
 
-    /// Begins to read these bytes; none: all, and what is behind them.
-    pub(super) fn read(self: &Arc<Self>, part: Option<Range<usize>>) -> Reader {
+    /// Begins to read these bytes; none: all, and what is behind them. No reader where the first is forgotten already.
+    pub(super) fn read(self: &Arc<Self>, part: Option<Range<usize>>) -> Option<Reader> {
         let mut coming = self.coming();
-        let id = coming.readers_before;
-        coming.readers_before += 1;
         let is_part = part.is_some();
         let left = part.unwrap_or(0..usize::MAX);
+        if left.start < coming.forgotten {
+            return None;
+        }
+        let id = coming.readers_before;
+        coming.readers_before += 1;
         let place = Place {
             at: left.start,
             waker: None,
         };
         coming.readers.insert(id, place);
-        Reader {
+        Some(Reader {
             insertion: Arc::clone(self),
             id,
             left,
             is_part,
-        }
+        })
     }
 
     /// Whether the head is all there is.
@@ -213,16 +240,35 @@ impl Coming {
         }
     }
 
-    /// Forgets what all have read, where it is not kept.
-    fn forget(&mut self) {
-        let slowest = self.readers.values().map(|place| place.at).min();
+    /// How much whoever has read least has read.
+    fn slowest(&self) -> Option<usize> {
+        self.readers.values().map(|place| place.at).min()
+    }
+
+    /// How much is held that not all have read.
+    fn unread_bytes(&self) -> usize {
+        let read = self.slowest().unwrap_or(0).saturating_sub(self.forgotten);
+        self.held().len().saturating_sub(read)
+    }
+
+    /// Forgets what all have read, where it is not kept; how much less is to be counted. Only once it is half of what
+    /// is held, so that the rest is not moved for each piece.
+    fn forget(&mut self) -> usize {
+        let slowest = self.slowest();
         if let (false, Some(slowest), Bytes::Growing(bytes)) =
             (self.is_kept, slowest, &mut self.bytes)
         {
             let read = slowest.saturating_sub(self.forgotten).min(bytes.len());
+            if read < bytes.len().div_ceil(2) {
+                return 0;
+            }
             bytes.drain(..read);
             self.forgotten += read;
+            let uncounted = self.counted.saturating_sub(bytes.len());
+            self.counted -= uncounted;
+            return uncounted;
         }
+        0
     }
 
     fn wake_readers(&mut self) {
@@ -241,10 +287,16 @@ impl Coming {
 }
 
 impl Reader {
+    /// What it reads.
+    pub(super) fn insertion(&self) -> &Arc<Insertion> {
+        &self.insertion
+    }
+
     /// The next of it, when it comes.
     pub(super) fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Piece> {
         let mut coming = self.insertion.coming();
-        let Some(start) = self.left.start.checked_sub(coming.forgotten) else {
+        let start = self.left.start.checked_sub(coming.forgotten);
+        let Some(start) = start.filter(|_| coming.readers.contains_key(&self.id)) else {
             return Poll::Ready(Piece::Failed);
         };
         let wanted = self.left.len().min(CHUNK_BYTES);

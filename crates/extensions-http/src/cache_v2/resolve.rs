@@ -48,10 +48,10 @@ impl Ask {
             let (state, version) = self.session.look();
             let found = match state {
                 State::Uncacheable => return self.past(true).await,
-                State::Asked(flight) => {
-                    let landing = flight.landing().await;
-                    return self.landed(landing, false, None).await;
-                }
+                State::Asked(flight) => match flight.landing().await {
+                    Landing::Abandoned => continue,
+                    landing => return self.landed(landing, false, None).await,
+                },
                 State::Coming(insertion) if insertion.is_whole() => {
                     insertion.kept.landing().await;
                     continue;
@@ -97,7 +97,6 @@ impl Ask {
         let fetch = Fetch {
             store: Arc::clone(&self.store),
             session: Arc::clone(&self.session),
-            flight: Arc::clone(&flight),
             key: self.key.clone(),
             kept,
             may_keep: !self.control.no_store,
@@ -106,8 +105,9 @@ impl Ask {
             max_body_bytes: self.max_body_bytes,
             handover: Rc::clone(&handover),
         };
-        fetch.begin(call, &self.calls);
-        let landing = flight.landing().await;
+        let landing = flight.landing();
+        fetch.begin(call, &self.calls, flight);
+        let landing = landing.await;
         let direct = handover.borrow_mut().take();
         self.landed(landing, true, direct).await
     }
@@ -119,12 +119,13 @@ impl Ask {
         direct: Option<Direct>,
     ) -> Result<Serving, Nothing> {
         match landing {
-            Landing::Inserted(insertion) => {
+            Landing::Inserted(beginning) => {
                 let status = match is_leader {
                     true => Status::Miss,
                     false => Status::Follower,
                 };
-                Ok(self.follow(status, &insertion))
+                let serving = self.follow(status, beginning.insertion());
+                serving.ok_or(Nothing::UpstreamReset)
             }
             Landing::Unchanged(entry) => {
                 let status = match is_leader {
@@ -137,16 +138,20 @@ impl Ask {
                 Some(direct) => Ok(Serving::direct(direct)),
                 None => self.past(false).await,
             },
-            Landing::Failed => Err(Nothing::UpstreamReset),
+            Landing::Failed | Landing::Abandoned => Err(Nothing::UpstreamReset),
         }
     }
 
-    /// Reads what is coming.
+    /// Reads what is coming; its host is asked where the beginning of that is forgotten, or it is not good enough.
     async fn join(self, insertion: &Arc<Insertion>) -> Result<Serving, Nothing> {
-        match self.may_serve(&insertion.head, insertion.came) {
-            true => Ok(self.follow(Status::Hit, insertion)),
-            false if self.is_head => self.past(false).await,
-            false => Ok(self.follow(Status::ValidatedFree, insertion)),
+        let status = match self.may_serve(&insertion.head, insertion.came) {
+            true => Status::Hit,
+            false if self.is_head => return self.past(false).await,
+            false => Status::ValidatedFree,
+        };
+        match self.follow(status, insertion) {
+            Some(serving) => Ok(serving),
+            None => self.past(false).await,
         }
     }
 
@@ -191,7 +196,7 @@ impl Ask {
         Serving::kept(status, head, (&self.store, entry), range, is_head)
     }
 
-    fn follow(&self, status: Status, insertion: &Arc<Insertion>) -> Serving {
+    fn follow(&self, status: Status, insertion: &Arc<Insertion>) -> Option<Serving> {
         let head = self.head(status, &insertion.head, insertion.came);
         Serving::coming(status, head, insertion, self.range(), self.is_head)
     }

@@ -61,24 +61,28 @@ impl Serving {
         }
     }
 
-    /// What is coming.
+    /// What is coming; none if the beginning of that is forgotten.
     pub(super) fn coming(
         status: Status,
         mut head: HeaderMap,
         insertion: &Arc<Insertion>,
         range: Option<&[u8]>,
         is_head: bool,
-    ) -> Self {
+    ) -> Option<Self> {
         let length = head.get_str(Known::ContentLength);
         let length = length.and_then(|length| length.parse().ok());
         let part = cut(&mut head, range, length);
         let is_nothing = part.as_ref().is_some_and(Range::is_empty) || insertion.is_bare();
-        Serving {
+        let body = match is_head || is_nothing {
+            true => None,
+            false => Some(Source::Coming(insertion.read(part)?)),
+        };
+        Some(Serving {
             status,
             head,
-            body: (!is_head && !is_nothing).then(|| Source::Coming(insertion.read(part))),
+            body,
             is_head_given: false,
-        }
+        })
     }
 
     /// What the host says to this client alone.

@@ -10,7 +10,7 @@ use std::time::{Duration, SystemTime};
 use nuncio_contract::stats::Gauge;
 
 use super::flight::Flight;
-use super::insertion::Insertion;
+use super::insertion::{Insertion, Reader};
 use crate::caching::files::FileStore;
 use crate::caching::storage::Storage;
 use crate::caching::store::{Entry, MAX_BYTES, Store};
@@ -25,14 +25,17 @@ const KEY_OVERHEAD_BYTES: usize = 256;
 /// What came of a question to a host.
 #[derive(Clone)]
 pub(super) enum Landing {
-    /// The answer is kept as it comes.
-    Inserted(Arc<Insertion>),
+    /// The answer is kept as it comes. The reader stays at its beginning, so that nothing is forgotten before all who
+    /// wait have begun to read.
+    Inserted(Arc<Reader>),
     /// What was kept has not changed, and is this now.
     Unchanged(Arc<Entry>),
     /// The answer is for the one who asked.
     Uncacheable,
     /// There is none.
     Failed,
+    /// It was given up, as nobody waited for it: who came meanwhile asks again.
+    Abandoned,
 }
 
 /// What is known of a key.

@@ -1,6 +1,7 @@
 //! The cache's second version: what is coming, who waits for it, and what is known of keys. What clients see of it is in
 //! the differential cases.
 
+use std::ops::Range;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 use std::time::{Duration, SystemTime};
@@ -41,6 +42,15 @@ fn read(reader: &mut Reader) -> String {
     }
 }
 
+/// All of it from its beginning.
+fn all(insertion: &Arc<Insertion>) -> Reader {
+    insertion.read(None).expect("the beginning is there")
+}
+
+fn part(insertion: &Arc<Insertion>, part: Range<usize>) -> Reader {
+    insertion.read(Some(part)).expect("the beginning is there")
+}
+
 fn room(insertion: &Insertion) -> Poll<bool> {
     insertion.poll_room(&mut Context::from_waker(Waker::noop()))
 }
@@ -49,12 +59,12 @@ fn room(insertion: &Insertion) -> Poll<bool> {
 fn all_read_what_comes_each_at_their_pace() {
     let store = Arc::new(Store::new(1 << 20));
     let insertion = insertion(&store);
-    let mut early = insertion.read(None);
+    let mut early = all(&insertion);
     assert_eq!(read(&mut early), "");
     assert!(insertion.add(b"hello ", 100));
     assert_eq!(read(&mut early), "hello ");
-    let mut late = insertion.read(None);
-    let mut part = insertion.read(Some(4..8));
+    let mut late = all(&insertion);
+    let mut part = part(&insertion, 4..8);
     assert_eq!(read(&mut part), "o ");
     assert!(insertion.add(b"world", 100));
     assert_eq!(
@@ -70,7 +80,7 @@ fn all_read_what_comes_each_at_their_pace() {
 fn trailers_come_last_and_not_behind_a_part() {
     let store = Arc::new(Store::new(1 << 20));
     let insertion = insertion(&store);
-    let (mut all, mut part) = (insertion.read(None), insertion.read(Some(0..2)));
+    let (mut all, mut part) = (all(&insertion), part(&insertion, 0..2));
     assert!(insertion.add(b"hello", 100));
     let trailers = Head::of(&response(&[("x-t", "1")]));
     assert!(insertion.complete(Some(Arc::new(trailers))).is_some());
@@ -82,7 +92,7 @@ fn trailers_come_last_and_not_behind_a_part() {
 fn what_breaks_off_breaks_off_for_all() {
     let store = Arc::new(Store::new(1 << 20));
     let insertion = insertion(&store);
-    let mut reader = insertion.read(None);
+    let mut reader = all(&insertion);
     assert!(insertion.add(b"hel", 100));
     insertion.fail();
     assert_eq!(read(&mut reader), "hel!");
@@ -92,7 +102,7 @@ fn what_breaks_off_breaks_off_for_all() {
 fn what_is_too_large_is_not_kept_and_goes_at_the_pace_of_the_slowest() {
     let store = Arc::new(Store::new(1 << 20));
     let insertion = insertion(&store);
-    let (mut fast, mut slow) = (insertion.read(None), insertion.read(None));
+    let (mut fast, mut slow) = (all(&insertion), all(&insertion));
     let chunk = vec![b'x'; 200 << 10];
     assert!(insertion.add(&chunk, 300 << 10));
     assert!(
@@ -103,11 +113,7 @@ fn what_is_too_large_is_not_kept_and_goes_at_the_pace_of_the_slowest() {
     assert!(room(&insertion).is_pending(), "one has read nothing yet");
     assert_eq!(read(&mut slow).len(), 400 << 10);
     assert_eq!(room(&insertion), Poll::Ready(true));
-    assert_eq!(
-        read(&mut insertion.read(None)),
-        "!",
-        "its beginning is gone"
-    );
+    assert!(insertion.read(None).is_none(), "its beginning is gone");
     insertion.add(b"end", 300 << 10);
     assert!(insertion.complete(None).is_none());
     assert_eq!(
@@ -116,6 +122,71 @@ fn what_is_too_large_is_not_kept_and_goes_at_the_pace_of_the_slowest() {
     );
     drop((fast, slow));
     assert_eq!(room(&insertion), Poll::Ready(false), "nobody reads it");
+}
+
+#[test]
+fn nothing_is_forgotten_before_those_who_wait_have_begun() {
+    let store = Arc::new(Store::new(1 << 20));
+    let insertion = insertion(&store);
+    let flight = Arc::new(Flight::default());
+    let mut waits = Box::pin(flight.landing());
+    flight.land(Landing::Inserted(Arc::new(all(&insertion))));
+    drop(flight);
+    assert!(!insertion.add(b"hello", 4), "it is more than may be kept");
+    assert_eq!(room(&insertion), Poll::Ready(true), "one waits");
+    let mut cx = Context::from_waker(Waker::noop());
+    let Poll::Ready(Landing::Inserted(beginning)) = waits.as_mut().poll(&mut cx) else {
+        panic!("it has landed");
+    };
+    let mut reader = all(beginning.insertion());
+    drop((beginning, waits));
+    assert_eq!(read(&mut reader), "hello");
+    assert_eq!(room(&insertion), Poll::Ready(true));
+    drop(reader);
+    assert_eq!(room(&insertion), Poll::Ready(false), "nobody is left");
+}
+
+#[test]
+fn who_does_not_read_what_is_not_kept_is_left_behind() {
+    let store = Arc::new(Store::new(1 << 20));
+    let insertion = insertion(&store);
+    let (mut reads, mut stalls) = (all(&insertion), all(&insertion));
+    assert!(!insertion.add(&vec![b'x'; 400 << 10], 1));
+    assert_eq!(read(&mut reads).len(), 400 << 10);
+    assert!(room(&insertion).is_pending());
+    insertion.leave_slowest();
+    assert_eq!(room(&insertion), Poll::Ready(true));
+    insertion.add(b"end", 1);
+    insertion.complete(None);
+    assert_eq!(read(&mut reads), "end.");
+    let mut cx = Context::from_waker(Waker::noop());
+    assert!(matches!(
+        stalls.poll_next(&mut cx),
+        Poll::Ready(Piece::Failed)
+    ));
+}
+
+#[test]
+fn who_asks_learns_that_nobody_waits() {
+    let flight = Arc::new(Flight::<Landing>::default());
+    let cx = Context::from_waker(Waker::noop());
+    let (one, other) = (flight.landing(), flight.landing());
+    assert!(flight.is_awaited(&cx));
+    drop(one);
+    assert!(flight.is_awaited(&cx), "the other waits");
+    drop(other);
+    assert!(!flight.is_awaited(&cx));
+}
+
+#[test]
+fn what_is_forgotten_is_not_counted_any_more() {
+    let store = Arc::new(Store::new(1));
+    let large = insertion(&store);
+    let mut reader = all(&large);
+    assert!(!large.add(&vec![0; 64 << 20], 16 << 20));
+    read(&mut reader);
+    assert_eq!(room(&large), Poll::Ready(true));
+    assert!(insertion(&store).add(b"hello", 16 << 20));
 }
 
 #[test]

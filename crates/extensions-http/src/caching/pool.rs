@@ -1,11 +1,14 @@
 //! Threads that wait for the disk, so that no worker does. They are made as work comes, up to the number that is
-//! configured, and end with their pool. What waits is bounded by who asks: a stream has one question at a time.
+//! configured, and end with their pool. At most 4096 questions wait; one that nobody waits for any more is left out.
 
 use std::collections::{HashMap, VecDeque};
 use std::pin::Pin;
 use std::sync::{Arc, Condvar, LazyLock, Mutex, MutexGuard, PoisonError, Weak};
 use std::task::{Context, Poll, Waker};
 use std::thread;
+
+/// How much may wait before questions are answered with nothing.
+const MOST_WAITING: usize = 4096;
 
 type Work = Box<dyn FnOnce() + Send>;
 
@@ -70,18 +73,30 @@ impl Pool {
         &self,
         work: impl FnOnce() -> T + Send + 'static,
     ) -> Job<T> {
-        let outcome = Arc::new(Mutex::new(Outcome {
-            value: None,
-            is_over: false,
-            waiting: None,
-        }));
-        let doing = Doing(Arc::clone(&outcome));
+        let (job, doing) = Job::begin();
+        self.put(Box::new(move || doing.done(work())));
+        job
+    }
+
+    /// Has this answered, if there are not too many questions and somebody waits when its turn comes.
+    pub(crate) fn ask<T: Send + 'static>(
+        &self,
+        question: impl FnOnce() -> T + Send + 'static,
+    ) -> Job<T> {
+        let (job, doing) = Job::begin();
+        if self.0.queue().work.len() < MOST_WAITING {
+            self.put(Box::new(move || {
+                if doing.is_awaited() {
+                    doing.done(question());
+                }
+            }));
+        }
+        job
+    }
+
+    fn put(&self, work: Work) {
         let mut queue = self.0.queue();
-        queue.work.push_back(Box::new(move || {
-            let value = work();
-            outcome_of(&doing.0).value = Some(value);
-            drop(doing);
-        }));
+        queue.work.push_back(work);
         if queue.idle < queue.work.len() && queue.threads < self.0.most_threads {
             let shared = Arc::clone(&self.0);
             let thread = thread::Builder::new().name("cache_files".to_owned());
@@ -96,7 +111,27 @@ impl Pool {
         drop(queue);
         drop(dropped);
         self.0.has_work.notify_one();
-        Job(outcome)
+    }
+}
+
+impl<T> Job<T> {
+    fn begin() -> (Self, Doing<T>) {
+        let outcome = Arc::new(Mutex::new(Outcome {
+            value: None,
+            is_over: false,
+            waiting: None,
+        }));
+        (Job(Arc::clone(&outcome)), Doing(outcome))
+    }
+}
+
+impl<T> Doing<T> {
+    fn is_awaited(&self) -> bool {
+        Arc::strong_count(&self.0) > 1
+    }
+
+    fn done(self, value: T) {
+        outcome_of(&self.0).value = Some(value);
     }
 }
 
@@ -186,6 +221,33 @@ mod tests {
         let sum: i32 = jobs.into_iter().filter_map(wait).sum();
         assert_eq!(sum, 9900);
         assert!(pool.0.queue().threads <= 2);
+    }
+
+    #[test]
+    fn a_question_that_nobody_waits_for_is_left_out() {
+        let pool = Pool::new(1);
+        let (gate, held) = std::sync::mpsc::channel::<()>();
+        let first = pool.run(move || held.recv());
+        let asked = Arc::new(());
+        let (wanted, unwanted) = (Arc::clone(&asked), Arc::clone(&asked));
+        let wanted = pool.ask(move || wanted);
+        drop(pool.ask(move || unwanted));
+        drop(gate);
+        assert!(wait(first).is_some());
+        assert!(wait(wanted).is_some());
+        assert!(wait(pool.run(|| ())).is_some());
+        assert_eq!(Arc::strong_count(&asked), 1);
+    }
+
+    #[test]
+    fn questions_beyond_what_may_wait_come_to_nothing() {
+        let pool = Pool::new(1);
+        let (gate, held) = std::sync::mpsc::channel::<()>();
+        let _first = pool.run(move || held.recv());
+        let jobs: Vec<_> = (0..MOST_WAITING + 2).map(|_| pool.ask(|| ())).collect();
+        drop(gate);
+        let answered = jobs.into_iter().filter_map(wait).count();
+        assert!((MOST_WAITING - 1..=MOST_WAITING).contains(&answered));
     }
 
     #[test]

@@ -157,7 +157,7 @@ impl Storage {
         match (&self.files, body) {
             (Some(files), Body::File(body)) => {
                 let body = body.clone();
-                Chunk::Aside(files.pool().run(move || body.read(&range).ok()))
+                Chunk::Aside(files.pool().ask(move || body.read(&range).ok()))
             }
             _ => Chunk::Here(body.slice(&range).to_vec()),
         }

@@ -1,4 +1,5 @@
 //! Answers in memory, shared by all workers, with a limit on what they take: those that were used longest ago go first.
+//! What has gone and is still being read may take as much again; while it does nothing more is kept.
 
 use std::collections::{BTreeMap, HashMap};
 use std::fs::File;
@@ -6,7 +7,7 @@ use std::io::{self, Write as _};
 use std::ops::Range;
 use std::os::unix::fs::FileExt as _;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::SystemTime;
 
 use nuncio_contract::headers::{HeaderMap, Known};
@@ -194,6 +195,8 @@ struct Slots {
     by_use: BTreeMap<u64, Arc<[u8]>>,
     bytes: usize,
     uses: u64,
+    /// What is not kept any more and still read, with its bytes.
+    leaving: Vec<(Weak<Entry>, usize)>,
 }
 
 /// All that is kept.
@@ -319,6 +322,9 @@ impl Slots {
     fn put(&mut self, key: &[u8], kept: Kept, bytes: usize, max_bytes: usize) {
         self.remove(key);
         let bytes = bytes + 2 * key.len();
+        if self.leaving_bytes().saturating_add(bytes) > max_bytes {
+            return;
+        }
         self.uses += 1;
         let used = self.uses;
         let key: Arc<[u8]> = key.into();
@@ -338,7 +344,18 @@ impl Slots {
         if let Some(slot) = self.by_key.remove(key) {
             self.by_use.remove(&slot.used);
             self.bytes -= slot.bytes;
+            if let Kept::Entry(entry) = &slot.kept
+                && Arc::strong_count(entry) > 1
+            {
+                self.leaving.push((Arc::downgrade(entry), slot.bytes));
+            }
         }
+    }
+
+    /// How much is still read of what is not kept any more.
+    fn leaving_bytes(&mut self) -> usize {
+        self.leaving.retain(|(entry, _)| entry.strong_count() > 0);
+        self.leaving.iter().map(|(_, bytes)| bytes).sum()
     }
 }
 

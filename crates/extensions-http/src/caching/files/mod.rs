@@ -12,8 +12,9 @@ mod tests;
 
 use std::collections::HashMap;
 use std::ffi::OsString;
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{self, Write as _};
+use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, LazyLock, Mutex, PoisonError, Weak};
@@ -105,7 +106,7 @@ impl FileStore {
     /// The answer that is kept.
     pub(crate) fn find(&self, key: &[u8]) -> Job<Option<Entry>> {
         let (path, key, sizes) = (self.place(key), key.to_vec(), Arc::clone(&self.sizes));
-        self.pool.run(move || {
+        self.pool.ask(move || {
             let file = open(&path).ok()?;
             format::read(file, &key).unwrap_or_else(|_| {
                 remove(&path, &sizes);
@@ -136,7 +137,7 @@ impl FileStore {
                 return false;
             };
             if makes_path {
-                let _made = fs::create_dir_all(&root);
+                let _made = folders().recursive(true).create(&root);
             }
             write(&path, &root, &before, &entry.body, &sizes).is_ok()
         })
@@ -182,9 +183,16 @@ fn remove(path: &Path, sizes: &Sizes) {
     }
 }
 
+/// Folders in which nobody else looks: answers may be meant for some alone.
+fn folders() -> DirBuilder {
+    let mut folders = DirBuilder::new();
+    folders.mode(0o700);
+    folders
+}
+
 fn write(path: &Path, root: &Path, before: &[u8], body: &Body, sizes: &Sizes) -> io::Result<()> {
     if let Some(folder) = path.parent().filter(|folder| *folder != root) {
-        let made = fs::create_dir(folder);
+        let made = folders().create(folder);
         made.or_else(|error| match error.kind() {
             io::ErrorKind::AlreadyExists => Ok(()),
             _ => Err(error),
@@ -210,7 +218,8 @@ fn write(path: &Path, root: &Path, before: &[u8], body: &Body, sizes: &Sizes) ->
 
 fn write_new(path: &Path, before: &[u8], body: &Body) -> io::Result<u64> {
     let mut options = OpenOptions::new();
-    let mut file = options.write(true).create_new(true).open(path)?;
+    options.write(true).create_new(true).mode(0o600);
+    let mut file = options.open(path)?;
     file.write_all(before)?;
     body.write_to(&mut file)?;
     let length = u64::try_from(before.len()).unwrap_or(u64::MAX);
