@@ -95,12 +95,12 @@ impl Answer<'_> {
     }
 }
 
-/// Puts `new` in the place of `old`.
+/// Puts `new` in the place of `old`, if that is still there.
 pub(super) fn renew(settings: &Settings, own_key: &[u8], old: &Arc<Entry>, new: Entry) {
     match settings.storage.files() {
         None => settings.storage.memory().renew(own_key, old, new),
         Some(files) => {
-            let _goes_on = files.keep(own_key, Arc::new(new), None);
+            let _goes_on = files.renew(own_key, Arc::clone(old), Arc::new(new));
         }
     }
 }

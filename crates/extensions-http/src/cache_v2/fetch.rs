@@ -177,18 +177,14 @@ impl Fetch {
         }
     }
 
-    /// What is kept has not changed; its head is now that of the answer, and what this leaves out.
-    async fn renew(&self, kept: &Entry, mut answer: HeaderMap) -> Arc<Entry> {
-        let mut head = HeaderMap::response();
-        kept.head.append_to(&mut head);
-        validation::complete(&mut answer, &head);
-        let entry = Arc::new(Entry {
-            head: Head::of(&answer),
-            body: kept.body.clone(),
-            trailers: kept.trailers.clone(),
-            came: self.asked,
-        });
-        self.store.keep(&self.key, &entry).await;
+    /// What is kept has not changed; if its host does not want it kept any more, it is served for the last time.
+    async fn renew(&self, kept: &Entry, answer: HeaderMap) -> Arc<Entry> {
+        let (entry, is_kept) = renewed(kept, answer, self.asked, self.max_body_bytes);
+        let entry = Arc::new(entry);
+        match is_kept {
+            true => self.store.keep(&self.key, &entry).await,
+            false => self.store.forget(&self.key).await,
+        }
         entry
     }
 }
@@ -267,6 +263,25 @@ impl Drop for Waiting {
         }
         self.land(Landing::Failed);
     }
+}
+
+/// What is kept with the head of an answer without changes, and what this leaves out; and whether it may be kept on.
+pub(super) fn renewed(
+    kept: &Entry,
+    mut answer: HeaderMap,
+    asked: SystemTime,
+    max_body_bytes: usize,
+) -> (Entry, bool) {
+    let mut head = HeaderMap::response();
+    kept.head.append_to(&mut head);
+    validation::complete(&mut answer, &head);
+    let entry = Entry {
+        head: Head::of(&answer),
+        body: kept.body.clone(),
+        trailers: kept.trailers.clone(),
+        came: asked,
+    };
+    (entry, may_be_kept(&answer, max_body_bytes))
 }
 
 /// Whether an answer may be kept.

@@ -6,15 +6,17 @@ use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 use std::time::{Duration, SystemTime};
 
+use nuncio_contract::headers::{HeaderMap, Known};
 use nuncio_contract::http_filter::HeadersStatus;
 use nuncio_contract::stats::Gauge;
 
 use super::ROOM;
+use super::fetch::renewed;
 use super::flight::Flight;
 use super::insertion::{Insertion, Piece, Reader};
 use super::sessions::{Landing, Sessions, State};
 use crate::caching::storage::Storage;
-use crate::caching::store::{Head, Store};
+use crate::caching::store::{Body, Entry, Head, Store};
 use crate::tests::harness::{Worker, refusal, response};
 
 const SIMPLE: &str = "typed_config: {'@type': \
@@ -264,6 +266,35 @@ fn a_request_without_a_route_or_a_cluster_is_answered() {
     let uncacheable =
         "cache.event.cache_label.envoy_extensions_http_cache_v2_simple.event_type.uncacheable";
     assert_eq!(worker.stat_of_all(uncacheable), 1);
+}
+
+#[test]
+fn what_may_not_be_kept_any_more_is_served_once_more_as_it_is() {
+    let head = [
+        (":status", "200"),
+        ("cache-control", "no-cache"),
+        ("x-a", "1"),
+    ];
+    let kept = Entry {
+        head: Head::of(&response(&head)),
+        body: Body::Memory(b"hello"[..].into()),
+        trailers: None,
+        came: SystemTime::UNIX_EPOCH,
+    };
+    let renew = |name: &'static str, value: &'static str| {
+        let answer = response(&[(":status", "304"), (name, value)]);
+        let (entry, is_kept) = renewed(&kept, answer, SystemTime::UNIX_EPOCH, 100);
+        assert_eq!(entry.body.at_hand(), b"hello");
+        let mut head = HeaderMap::response();
+        entry.head.append_to(&mut head);
+        assert_eq!(head.get(Known::Status), Some(&b"200"[..]));
+        is_kept
+    };
+    assert!(renew("x-b", "2"));
+    assert!(renew("cache-control", "max-age=1"));
+    assert!(!renew("cache-control", "no-store"));
+    assert!(!renew("cache-control", "private"));
+    assert!(!renew("vary", "accept"));
 }
 
 #[test]

@@ -2,10 +2,10 @@
 //! What has gone and is still being read may take as much again; while it does nothing more is kept.
 
 use std::collections::{BTreeMap, HashMap};
-use std::fs::File;
+use std::fs::{File, Metadata};
 use std::io::{self, Write as _};
 use std::ops::Range;
-use std::os::unix::fs::FileExt as _;
+use std::os::unix::fs::{FileExt as _, MetadataExt as _};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::SystemTime;
@@ -125,6 +125,12 @@ impl FileBody {
             offset,
             length,
         }
+    }
+
+    /// Whether they are in the file that `found` is of.
+    pub(crate) fn is_in(&self, found: &Metadata) -> bool {
+        let own = self.file.metadata();
+        own.is_ok_and(|own| (own.dev(), own.ino()) == (found.dev(), found.ino()))
     }
 
     /// Some of them, waiting for the disk.

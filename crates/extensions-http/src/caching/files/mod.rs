@@ -1,6 +1,6 @@
 //! Answers in files, one each, under a folder. They are there again after a restart. Names are `cache-` and a hash of the
 //! key, in one of `cache_subdivisions` folders where there are several; the key is in the file as well. A file appears
-//! whole, under its name, or not at all. The folder need not be there: then nothing is kept, unless `create_cache_path`
+//! whole, under its name, or not at all; what is renewed takes the place only of what it was made of. The folder need not be there: then nothing is kept, unless `create_cache_path`
 //! has it made when the first answer is.
 //!
 //! All work on files is done by a [`Pool`], what goes by a thread of the store ([`eviction`]).
@@ -17,7 +17,7 @@ use std::io::{self, Write as _};
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, LazyLock, Mutex, PoisonError, Weak};
+use std::sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
 use nuncio_contract::hash::xxh64;
@@ -50,6 +50,18 @@ pub(crate) struct FileStore {
     settings: FileSettings,
     pool: Arc<Pool>,
     sizes: Arc<Sizes>,
+    turns: Arc<Turns>,
+}
+
+/// Who puts a file in its place waits for others that may do so in the same.
+type Turns = [Mutex<()>; 16];
+
+/// Where an answer goes.
+struct Place {
+    path: PathBuf,
+    root: PathBuf,
+    sizes: Arc<Sizes>,
+    turns: Arc<Turns>,
 }
 
 /// Why there is no such store.
@@ -83,6 +95,7 @@ impl FileStore {
             sizes: Sizes::new(&settings),
             pool: pool.ok_or(Mismatch::Manager)?,
             settings,
+            turns: Arc::default(),
         });
         known.insert(path, Arc::downgrade(&store));
         Ok(store)
@@ -122,9 +135,29 @@ impl FileStore {
         entry: Arc<Entry>,
         counted: Option<Counted>,
     ) -> Job<bool> {
-        let (path, key, sizes) = (self.place(key), key.to_vec(), Arc::clone(&self.sizes));
+        self.put(key, None, entry, counted)
+    }
+
+    /// Puts `new` in the place of `old`, if that is still there.
+    pub(crate) fn renew(&self, key: &[u8], old: Arc<Entry>, new: Arc<Entry>) -> Job<bool> {
+        self.put(key, Some(old), new, None)
+    }
+
+    fn put(
+        &self,
+        key: &[u8],
+        old: Option<Arc<Entry>>,
+        entry: Arc<Entry>,
+        counted: Option<Counted>,
+    ) -> Job<bool> {
         let (max_bytes, makes_path) = (self.settings.max_entry_bytes, self.settings.makes_path);
-        let root = PathBuf::from(&*self.settings.path);
+        let place = Place {
+            path: self.place(key),
+            root: PathBuf::from(&*self.settings.path),
+            sizes: Arc::clone(&self.sizes),
+            turns: Arc::clone(&self.turns),
+        };
+        let key = key.to_vec();
         self.pool.run(move || {
             let _until_it_is_there = counted;
             let before = format::before_body(&key, &entry);
@@ -133,13 +166,13 @@ impl FileStore {
                 let bytes = length.saturating_add(entry.body.length());
                 max_bytes.is_none_or(|max| bytes <= max)
             }) else {
-                remove(&path, &sizes);
+                place.clear(old.as_deref());
                 return false;
             };
             if makes_path {
-                let _made = folders().recursive(true).create(&root);
+                let _made = folders().recursive(true).create(&place.root);
             }
-            write(&path, &root, &before, &entry.body, &sizes).is_ok()
+            place.write(&before, &entry.body, old.as_deref()).is_ok()
         })
     }
 
@@ -190,30 +223,61 @@ fn folders() -> DirBuilder {
     folders
 }
 
-fn write(path: &Path, root: &Path, before: &[u8], body: &Body, sizes: &Sizes) -> io::Result<()> {
-    if let Some(folder) = path.parent().filter(|folder| *folder != root) {
-        let made = folders().create(folder);
-        made.or_else(|error| match error.kind() {
-            io::ErrorKind::AlreadyExists => Ok(()),
-            _ => Err(error),
-        })?;
-    }
-    let number = WRITTEN.fetch_add(1, Ordering::Relaxed);
-    let mut name = OsString::from(path);
-    name.push(format!(".{}-{number}.new", std::process::id()));
-    let new = PathBuf::from(name);
-    let written = write_new(&new, before, body).and_then(|length| {
-        let old = fs::symlink_metadata(path).map(|metadata| metadata.len());
-        fs::rename(&new, path)?;
-        if let Ok(old) = old {
-            sizes.removed(old);
+impl Place {
+    /// Nothing is there from now on, where `old` was or whatever it is.
+    fn clear(&self, old: Option<&Entry>) {
+        let _turn = self.turn();
+        if self.is_of(old) {
+            remove(&self.path, &self.sizes);
         }
-        sizes.added(length);
-        Ok(())
-    });
-    written.inspect_err(|_| {
-        let _gone = fs::remove_file(&new);
-    })
+    }
+
+    fn write(&self, before: &[u8], body: &Body, old: Option<&Entry>) -> io::Result<()> {
+        let path = &self.path;
+        if let Some(folder) = path.parent().filter(|folder| *folder != self.root) {
+            let made = folders().create(folder);
+            made.or_else(|error| match error.kind() {
+                io::ErrorKind::AlreadyExists => Ok(()),
+                _ => Err(error),
+            })?;
+        }
+        let number = WRITTEN.fetch_add(1, Ordering::Relaxed);
+        let mut name = OsString::from(path);
+        name.push(format!(".{}-{number}.new", std::process::id()));
+        let new = PathBuf::from(name);
+        let written = write_new(&new, before, body).and_then(|length| {
+            let _turn = self.turn();
+            if !self.is_of(old) {
+                return Err(io::Error::from(io::ErrorKind::NotFound));
+            }
+            let replaced = fs::symlink_metadata(path).map(|metadata| metadata.len());
+            fs::rename(&new, path)?;
+            if let Ok(replaced) = replaced {
+                self.sizes.removed(replaced);
+            }
+            self.sizes.added(length);
+            Ok(())
+        });
+        written.inspect_err(|_| {
+            let _gone = fs::remove_file(&new);
+        })
+    }
+
+    /// Whether `old` is there still, if it has to be.
+    fn is_of(&self, old: Option<&Entry>) -> bool {
+        let Some(old) = old else {
+            return true;
+        };
+        let found = fs::symlink_metadata(&self.path);
+        matches!((&old.body, found), (Body::File(body), Ok(found)) if body.is_in(&found))
+    }
+
+    fn turn(&self) -> Option<MutexGuard<'_, ()>> {
+        let hash = xxh64(self.path.as_os_str().as_encoded_bytes(), 0);
+        let at = usize::try_from(hash % 16).ok()?;
+        let turn = self.turns.get(at)?;
+        Some(turn.lock().unwrap_or_else(PoisonError::into_inner))
+    }
 }
 
 fn write_new(path: &Path, before: &[u8], body: &Body) -> io::Result<u64> {

@@ -122,6 +122,22 @@ fn what_was_kept_is_replaced_by_what_is_read_of_it() {
 }
 
 #[test]
+fn what_is_renewed_takes_the_place_only_of_what_it_was_made_of() {
+    let folder = Folder::new("renew");
+    let store = store(folder.settings());
+    let find = || wait(store.find(b"a")).map(Arc::new);
+    assert!(wait(store.keep(b"a", entry(b"old"), None)));
+    let old = find().expect("it is there");
+    assert!(wait(store.renew(b"a", Arc::clone(&old), Arc::clone(&old))));
+    assert!(wait(store.keep(b"a", entry(b"new"), None)));
+    assert!(!wait(store.renew(b"a", Arc::clone(&old), Arc::clone(&old))));
+    assert_eq!(body(&find().expect("it is there")), b"new");
+    wait(store.forget(b"a"));
+    assert!(!wait(store.renew(b"a", Arc::clone(&old), old)));
+    assert!(folder.names().is_empty());
+}
+
+#[test]
 fn a_file_that_is_not_whole_or_of_another_key_is_none() {
     let folder = Folder::new("broken");
     let store = store(folder.settings());
@@ -187,9 +203,14 @@ fn what_was_used_longest_ago_goes_first() {
         subdivisions: 3,
         ..folder.settings()
     });
+    // Later than the changes of the files, of which the time cannot be set.
+    let mut used = SystemTime::now() + Duration::from_secs(3600);
     for key in [b"a", b"b", b"c", b"d", b"e"] {
         assert!(wait(store.keep(key, entry(b"hello"), None)));
-        std::thread::sleep(Duration::from_millis(20));
+        let file = fs::File::open(store.place(key)).expect("a file");
+        let times = fs::FileTimes::new().set_accessed(used);
+        file.set_times(times).expect("times are set");
+        used += Duration::from_secs(1);
     }
     store.sizes.evict();
     let kept = [b"a", b"b", b"c", b"d", b"e"].map(|key| wait(store.find(key)).is_some());
