@@ -172,9 +172,11 @@ fn impersonated_token(body: &[u8]) -> Option<Token> {
     let fields: Value = serde_json::from_slice(body).ok()?;
     let text = fields.get("accessToken")?.as_str()?;
     let end = parse_timestamp(fields.get("expireTime")?.as_str()?.as_bytes())?;
-    Some(Token {
+    // As in Envoy: what ended with 1969 or before is none, what ended later is shown once.
+    let end = u64::try_from(end / NANOSECONDS).ok()?;
+    (end > 0).then(|| Token {
         text: text.as_bytes().into(),
-        end_seconds: u64::try_from(end / NANOSECONDS).ok(),
+        end_seconds: Some(end),
     })
 }
 
