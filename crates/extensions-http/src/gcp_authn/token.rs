@@ -20,7 +20,7 @@ const IAM_HOST: &[u8] = b"iamcredentials.googleapis.com";
 const ALL_OF_CLOUD: &str = "https://www.googleapis.com/auth/cloud-platform";
 const ACCOUNT: &str = "/computeMetadata/v1/instance/service-accounts/default";
 /// The largest answer that is read; tokens have about 1 KiB.
-const ANSWER_LIMIT_BYTES: usize = 64 << 10;
+pub(super) const ANSWER_LIMIT_BYTES: usize = 64 << 10;
 const NANOSECONDS: i128 = 1_000_000_000;
 
 /// A token that may stand in a header.
