@@ -104,7 +104,7 @@ impl RequestHeadFilter for Shared {
             Resume::Then(Box::new(Applied(Box::new(move |context| {
                 let now = context.services.wall();
                 let token = answer.and_then(|answer| wanted.read(&answer, now));
-                worker.take(token, wanted, context);
+                worker.take(token, &wanted, context);
                 None
             }))))
         }))
@@ -159,7 +159,7 @@ impl Worker {
     }
 
     /// A fetch is over.
-    fn take(&self, token: Option<Token>, wanted: Wanted, context: &mut FilterContext<'_>) {
+    fn take(&self, token: Option<Token>, wanted: &Wanted, context: &mut FilterContext<'_>) {
         let Some(token) = token else {
             self.stats.token_fetch_failed.inc();
             return;
@@ -167,7 +167,8 @@ impl Worker {
         self.stats.token_fetch_success.inc();
         self.settings.place.put(&token, context);
         if let Some(cache) = &self.cache {
-            cache.borrow_mut().keep(wanted, token);
+            let now = token::seconds_of(context.services.wall());
+            cache.borrow_mut().keep(wanted, token, now);
         }
     }
 }

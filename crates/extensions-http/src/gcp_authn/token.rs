@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
+use aws_lc_rs::digest::{SHA256, digest};
 use nuncio_contract::calls::{CallAnswer, CallOptions, Calls, HttpCall};
 use nuncio_contract::cel::parse_timestamp;
 use nuncio_contract::formatter::{Format, FormatContext};
@@ -59,6 +60,18 @@ impl Wanted {
             asked: Arc::clone(&own.asked),
             impersonated: impersonated.transpose()?,
         })
+    }
+
+    /// The same with a digest in place of what shows who asks.
+    pub(super) fn without_credential(&self) -> Self {
+        let impersonated = self.impersonated.as_ref();
+        Wanted {
+            asked: Arc::clone(&self.asked),
+            impersonated: impersonated.map(|(account, authorization)| {
+                let digest = digest(&SHA256, authorization);
+                (account.clone(), digest.as_ref().into())
+            }),
+        }
     }
 
     /// The request for it; none if there is nothing to ask for.
