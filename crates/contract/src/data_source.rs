@@ -7,6 +7,8 @@
 use nuncio_config::typed::{Ctx, Refused, Spanned};
 use nuncio_config::{message, one_of};
 
+use crate::regular_file;
+
 message! {
     /// Bytes from the config, a file or the environment.
     pub struct DataSource: "envoy.config.core.v3.DataSource" {
@@ -58,12 +60,19 @@ impl DataSource {
     }
 
     /// The bytes for a reader who can do without, and who reads a file with a `watched_directory` again: none where
-    /// they can't be read, are empty or more than `limit_bytes`, or where that directory is none.
+    /// they can't be read, are empty or more than `limit_bytes`, or where that directory is none. A file that such a
+    /// reader has is not noted in [`Ctx::files`]: whoever runs the configuration need do nothing as it changes.
     pub fn read_quietly(&self, limit_bytes: usize, ctx: &mut Ctx) -> Option<Vec<u8>> {
         if self.watched_file().is_some() && !self.has_directory() {
             return None;
         }
         let most = u64::try_from(limit_bytes).unwrap_or(u64::MAX);
+        if let Some(path) = self.watched_file()
+            && let Ok((_, bytes)) = regular_file::read(path, most)
+            && !bytes.is_empty()
+        {
+            return Some(bytes);
+        }
         let bytes = match &self.specifier {
             DataSourceSpecifier::InlineString(text) => text.clone().into_bytes(),
             DataSourceSpecifier::InlineBytes(bytes) => bytes.clone(),
@@ -163,4 +172,44 @@ fn read_file(
             .note(error.to_string());
         Refused
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use nuncio_config::span::Span;
+
+    use super::*;
+
+    fn spanned(text: &str) -> Spanned<String> {
+        Spanned {
+            value: text.to_owned(),
+            span: Span::NONE,
+        }
+    }
+
+    #[test]
+    fn a_file_that_its_reader_watches_is_not_watched_as_one_of_the_configuration() {
+        let folder = std::env::temp_dir().join(format!("nuncio-quietly-{}", std::process::id()));
+        std::fs::create_dir_all(&folder).expect("a folder");
+        let path = folder.join("file");
+        let read = |is_watched: bool| {
+            let source = DataSource {
+                __span: Span::NONE,
+                specifier: DataSourceSpecifier::Filename(spanned(&path.to_string_lossy())),
+                watched_directory: is_watched.then(|| WatchedDirectory {
+                    __span: Span::NONE,
+                    path: spanned(&folder.to_string_lossy()),
+                }),
+            };
+            let mut ctx = Ctx::new(false);
+            let bytes = source.read_quietly(9, &mut ctx);
+            (bytes.map(|bytes| bytes.len()), ctx.files.len())
+        };
+        assert_eq!((read(true), read(false)), ((None, 1), (None, 1)));
+        std::fs::write(&path, "nine byte").expect("written");
+        assert_eq!((read(true), read(false)), ((Some(9), 0), (Some(9), 1)));
+        std::fs::write(&path, "ten bytes!").expect("written");
+        assert_eq!((read(true), read(false)), ((None, 1), (None, 1)));
+        std::fs::remove_dir_all(&folder).expect("removed");
+    }
 }

@@ -15,7 +15,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-pub use answer::{CallAnswer, MAX_ANSWER_BYTES, collect};
+pub use answer::{CallAnswer, MAX_ANSWER_BYTES, collect, collect_at_most};
 pub use of_thread::{of_thread, offer_on_thread};
 pub use retries::{CallRetries, CoreRetryPolicy};
 

@@ -4,7 +4,7 @@ use std::cell::RefCell;
 use std::rc::Rc;
 use std::sync::Arc;
 
-use nuncio_contract::calls::collect;
+use nuncio_contract::calls::collect_at_most;
 use nuncio_contract::formatter::FormatContext;
 use nuncio_contract::gcp_audience::KEY;
 use nuncio_contract::http_filter::{
@@ -18,7 +18,7 @@ use nuncio_contract::stream_info::metadata::{Struct, Value};
 
 use super::cache::Cache;
 use super::config::{ChainConfig, Place, Settings};
-use super::token::{self, Token, Unresolved, Wanted};
+use super::token::{self, ANSWER_LIMIT_BYTES, Token, Unresolved, Wanted};
 
 /// The answer where the other account or who asks is not known.
 const UNRESOLVED: &[u8] = b"Failed to resolve IAM access token account or authorization.";
@@ -100,11 +100,11 @@ impl RequestHeadFilter for Shared {
         };
         let worker = Rc::clone(&self.0);
         HeadersStatus::Wait(Box::pin(async move {
-            let answer = collect(call).await;
+            let answer = collect_at_most(call, ANSWER_LIMIT_BYTES).await;
             Resume::Then(Box::new(Applied(Box::new(move |context| {
                 let now = context.services.wall();
                 let token = answer.and_then(|answer| wanted.read(&answer, now));
-                worker.take(token, wanted, context);
+                worker.take(token, &wanted, context);
                 None
             }))))
         }))
@@ -159,7 +159,7 @@ impl Worker {
     }
 
     /// A fetch is over.
-    fn take(&self, token: Option<Token>, wanted: Wanted, context: &mut FilterContext<'_>) {
+    fn take(&self, token: Option<Token>, wanted: &Wanted, context: &mut FilterContext<'_>) {
         let Some(token) = token else {
             self.stats.token_fetch_failed.inc();
             return;
@@ -167,7 +167,8 @@ impl Worker {
         self.stats.token_fetch_success.inc();
         self.settings.place.put(&token, context);
         if let Some(cache) = &self.cache {
-            cache.borrow_mut().keep(wanted, token);
+            let now = token::seconds_of(context.services.wall());
+            cache.borrow_mut().keep(wanted, token, now);
         }
     }
 }

@@ -62,6 +62,25 @@ fn answers_that_are_no_tokens_are_not_taken() {
 }
 
 #[test]
+fn a_token_that_ended_with_1969_is_none_rather_than_one_without_an_end() {
+    let wanted = Wanted {
+        impersonated: Some(("a".into(), b"me".as_slice().into())),
+        ..wanted("", None)
+    };
+    let read = |end: &str| {
+        let mut headers = HeaderMap::response();
+        headers.set_integer(Known::Status, 200);
+        let body = format!(r#"{{"accessToken":"abc","expireTime":"{end}"}}"#).into_bytes();
+        let token = wanted.read(&CallAnswer { headers, body }, SystemTime::UNIX_EPOCH);
+        token.map(|token| token.end_seconds)
+    };
+    assert_eq!(read("1970-01-01T00:00:09Z"), Some(Some(9)));
+    assert_eq!(read("1970-01-01T00:00:00Z"), None);
+    assert_eq!(read("1969-12-31T23:59:58Z"), None);
+    assert_eq!(read("0001-01-01T00:00:00Z"), None);
+}
+
+#[test]
 fn tokens_that_are_not_there_are_refused() {
     for yaml in [
         "{audience: {bound_jwt: {url: u}}}",

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
+use aws_lc_rs::digest::{SHA256, digest};
 use nuncio_contract::calls::{CallAnswer, CallOptions, Calls, HttpCall};
 use nuncio_contract::cel::parse_timestamp;
 use nuncio_contract::formatter::{Format, FormatContext};
@@ -20,7 +21,7 @@ const IAM_HOST: &[u8] = b"iamcredentials.googleapis.com";
 const ALL_OF_CLOUD: &str = "https://www.googleapis.com/auth/cloud-platform";
 const ACCOUNT: &str = "/computeMetadata/v1/instance/service-accounts/default";
 /// The largest answer that is read; tokens have about 1 KiB.
-const ANSWER_LIMIT_BYTES: usize = 64 << 10;
+pub(super) const ANSWER_LIMIT_BYTES: usize = 64 << 10;
 const NANOSECONDS: i128 = 1_000_000_000;
 
 /// A token that may stand in a header.
@@ -59,6 +60,18 @@ impl Wanted {
             asked: Arc::clone(&own.asked),
             impersonated: impersonated.transpose()?,
         })
+    }
+
+    /// The same with a digest in place of what shows who asks.
+    pub(super) fn without_credential(&self) -> Self {
+        let impersonated = self.impersonated.as_ref();
+        Wanted {
+            asked: Arc::clone(&self.asked),
+            impersonated: impersonated.map(|(account, authorization)| {
+                let digest = digest(&SHA256, authorization);
+                (account.clone(), digest.as_ref().into())
+            }),
+        }
     }
 
     /// The request for it; none if there is nothing to ask for.
@@ -172,9 +185,11 @@ fn impersonated_token(body: &[u8]) -> Option<Token> {
     let fields: Value = serde_json::from_slice(body).ok()?;
     let text = fields.get("accessToken")?.as_str()?;
     let end = parse_timestamp(fields.get("expireTime")?.as_str()?.as_bytes())?;
-    Some(Token {
+    // As in Envoy: what ended with 1969 or before is none, what ended later is shown once.
+    let end = u64::try_from(end / NANOSECONDS).ok()?;
+    (end > 0).then(|| Token {
         text: text.as_bytes().into(),
-        end_seconds: u64::try_from(end / NANOSECONDS).ok(),
+        end_seconds: Some(end),
     })
 }
 

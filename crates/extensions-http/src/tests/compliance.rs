@@ -214,6 +214,11 @@ const CONFIGS: &[(&str, &str, &str)] = &[
           abort: {http_status: 503, percentage: {numerator: 100}}}",
     ),
     (
+        "envoy.filters.http.gcp_authn",
+        "{cluster: c, timeout: 1s}",
+        "{cluster: c, timeout: 1s, cache_config: {cache_size: 1}, audience: {iam_access_token: {account: a, authorization: b}}}",
+    ),
+    (
         "envoy.filters.http.geoip",
         "{provider: {name: p, typed_config: {'@type': type.googleapis.com/envoy.extensions.geoip_providers.maxmind.v3.MaxMindConfig, \
           city_db_path: ../../tests/differential/geoip/city.mmdb, common_provider_config: {}}}}",
