@@ -346,6 +346,22 @@ fn answer_to_files(stream: &mut Stream<'_>, headers: &[(&str, &str)], body: &[u8
     let _ = stream.encode_data(body, true);
 }
 
+/// Waits until so many answers are in their places: nobody else waits for that.
+fn until_kept(path: &std::path::Path, wanted: usize) {
+    let is_kept = |entry: std::io::Result<std::fs::DirEntry>| {
+        let name = entry.expect("a file").file_name();
+        let name = name.to_string_lossy();
+        name.starts_with("cache-") && !name.ends_with(".new")
+    };
+    let kept = || {
+        let entries = std::fs::read_dir(path);
+        entries.map_or(0, |entries| entries.map(is_kept).filter(|it| *it).count())
+    };
+    while kept() < wanted {
+        std::thread::yield_now();
+    }
+}
+
 #[test]
 fn answers_in_files_are_served_variants_apart_and_after_a_restart() {
     let path = std::env::temp_dir().join(format!("nuncio-cache-filter-{}", std::process::id()));
@@ -362,6 +378,8 @@ fn answers_in_files_are_served_variants_apart_and_after_a_restart() {
         let event = format!("cache.event.cache_path.{}/.event_type", path.display());
         assert_eq!(worker.stat_of_all(&format!("{event}.miss")), 3);
         assert_eq!(worker.stat_of_all(&format!("{event}.hit")), 0);
+        // The two variants, the names that tell them apart, and the large one.
+        until_kept(&path, 4);
     }
     let worker = in_files(&path, vary);
     assert_eq!(
