@@ -102,6 +102,11 @@ impl Client {
         self.0.is_closed.get()
     }
 
+    /// Whether its connection is there and stays.
+    fn takes_more(&self) -> bool {
+        !self.is_closed() && !self.0.is_leaving.get()
+    }
+
     /// Sends a command.
     pub(crate) fn send(&self, words: &Words) -> Answer {
         let (sender, receiver) = oneshot::channel();

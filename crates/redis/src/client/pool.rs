@@ -298,7 +298,7 @@ impl Pool {
             self.follow(cluster, &mut clients);
         }
         let place = host.host().identity();
-        if let Some(client) = clients.get(&place).filter(|client| !client.is_closed()) {
+        if let Some(client) = clients.get(&place).filter(|client| client.takes_more()) {
             return Some(act(client));
         }
         clients.retain(|_, client| !client.is_closed());

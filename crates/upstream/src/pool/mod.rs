@@ -375,11 +375,6 @@ impl HostPool {
         self.wake_watcher();
     }
 
-    /// Whether its host is none of the cluster's any more.
-    pub(crate) fn is_draining(&self) -> bool {
-        self.draining.get()
-    }
-
     /// What requests asked of its connections.
     pub(crate) fn name(&self) -> Option<&ConnectionName> {
         self.name.as_ref()

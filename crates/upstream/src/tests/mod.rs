@@ -1,5 +1,6 @@
 //! The upstream side against small hosts on the loopback, each playing a script.
 
+mod departure;
 mod exchange;
 mod harness;
 mod pool;

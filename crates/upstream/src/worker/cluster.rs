@@ -398,7 +398,7 @@ impl WorkerCluster {
         let gone = known
             .iter()
             .filter(|old| !kept.contains(&old.host().identity()));
-        gone.for_each(|host| host.drain());
+        gone.for_each(|host| host.remove());
         if let Some(provided) = self.core.shared.provided() {
             if let Provided::Redis(redis) = provided {
                 state.topology = Some(redis.topology());
@@ -470,6 +470,6 @@ impl Drop for WorkerCluster {
             .get_mut()
             .hosts
             .iter()
-            .for_each(|host| host.drain());
+            .for_each(|host| host.remove());
     }
 }

@@ -46,6 +46,8 @@ pub struct WorkerHost {
     dialled: Dialled,
     /// Whether the host is gone or described in another way: pools made from now on are known to nobody else.
     is_left: Cell<bool>,
+    /// Whether the cluster has the host no more, however it is described: one for all that stood for it.
+    is_removed: Rc<Cell<bool>>,
 }
 
 impl WorkerHost {
@@ -81,6 +83,7 @@ impl WorkerHost {
             counters,
             is_canary,
             is_left: Cell::new(false),
+            is_removed: Rc::default(),
             pools: Default::default(),
             http2: OnceCell::new(),
             http3: OnceCell::new(),
@@ -99,6 +102,7 @@ impl WorkerHost {
         Self {
             monitor: self.monitor.clone(),
             was_bad: self.was_bad.clone(),
+            is_removed: Rc::clone(&self.is_removed),
             ..Self::with_counters(Rc::clone(&self.core), host, counters)
         }
     }
@@ -357,7 +361,15 @@ impl WorkerHost {
         }
     }
 
-    /// Closes idle connections and lets the others go after their request; for a host that was removed.
+    /// The cluster has it no more.
+    pub(crate) fn remove(&self) {
+        self.is_removed.set(true);
+        self.drain();
+        self.core.departure.host_leaves();
+    }
+
+    /// Closes idle connections and lets the others go after their request; for a host that was removed, or is to have
+    /// new ones.
     pub(crate) fn drain(&self) {
         self.is_left.set(true);
         self.pools
@@ -368,16 +380,14 @@ impl WorkerHost {
             .filter_map(OnceCell::get)
             .for_each(|pool| pool.drain());
         self.named.drain();
-        self.core.departure.host_leaves();
     }
 
     /// Waits until it is none of the cluster's any more, or the cluster is replaced or removed; for who has a connection
-    /// of its own to it.
+    /// of its own to it. One that is bad, or has other settings, is still the cluster's.
     pub async fn left(&self) {
         loop {
             let changed = self.core.departure.changed();
-            let is_gone = self.tcp.get().is_some_and(|pool| pool.is_draining());
-            if is_gone || self.core.departure.is_gone() {
+            if self.is_removed.get() || self.core.departure.is_gone() {
                 return;
             }
             changed.await;

@@ -64,7 +64,9 @@ where
             Ok(Some(Ok((name, answer)))) => {
                 found.extend(answered(Some(answer)).map(|address| (name, address)));
             }
-            Ok(Some(Err(_))) => {}
+            Ok(Some(Err(_))) => {
+                let _it_leads_nowhere = answered(None);
+            }
             Ok(None) => return found,
             Err(_) => break,
         }
