@@ -196,7 +196,7 @@ impl Pool {
             return self.with_client(&cluster, host, act);
         }
         let mut strangers = self.strangers.borrow_mut();
-        if let Some(client) = strangers.get(&address).filter(|it| !it.is_closed()) {
+        if let Some(client) = strangers.get(&address).filter(|it| it.takes_more()) {
             return Some(act(client));
         }
         strangers.retain(|_, client| !client.is_closed());

@@ -1,7 +1,8 @@
 //! Answers in files, one each, under a folder. They are there again after a restart. Names are `cache-` and a hash of the
 //! key, in one of `cache_subdivisions` folders where there are several; the key is in the file as well. A file appears
-//! whole, under its name, or not at all; what is renewed takes the place only of what it was made of. The folder need not be there: then nothing is kept, unless `create_cache_path`
-//! has it made when the first answer is.
+//! whole, under its name, or not at all; what is renewed takes the place only of what it was made of, as far as this
+//! process alone writes there. The folder need not be there: then nothing is kept, unless `create_cache_path` has it made
+//! when the first answer is.
 //!
 //! All work on files is done by a [`Pool`], what goes by a thread of the store ([`eviction`]).
 
@@ -12,9 +13,9 @@ mod tests;
 
 use std::collections::HashMap;
 use std::ffi::OsString;
-use std::fs::{self, DirBuilder, File, OpenOptions};
+use std::fs::{self, DirBuilder, File, Metadata, OpenOptions};
 use std::io::{self, Write as _};
-use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
+use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError, Weak};
@@ -118,11 +119,12 @@ impl FileStore {
 
     /// The answer that is kept.
     pub(crate) fn find(&self, key: &[u8]) -> Job<Option<Entry>> {
-        let (path, key, sizes) = (self.place(key), key.to_vec(), Arc::clone(&self.sizes));
+        let (place, key) = (self.place(key), key.to_vec());
         self.pool.ask(move || {
-            let file = open(&path).ok()?;
+            let file = open(&place.path).ok()?;
+            let opened = file.metadata().ok()?;
             format::read(file, &key).unwrap_or_else(|_| {
-                remove(&path, &sizes);
+                place.clear(|found| (found.dev(), found.ino()) == (opened.dev(), opened.ino()));
                 None
             })
         })
@@ -151,13 +153,7 @@ impl FileStore {
         counted: Option<Counted>,
     ) -> Job<bool> {
         let (max_bytes, makes_path) = (self.settings.max_entry_bytes, self.settings.makes_path);
-        let place = Place {
-            path: self.place(key),
-            root: PathBuf::from(&*self.settings.path),
-            sizes: Arc::clone(&self.sizes),
-            turns: Arc::clone(&self.turns),
-        };
-        let key = key.to_vec();
+        let (place, key) = (self.place(key), key.to_vec());
         self.pool.run(move || {
             let _until_it_is_there = counted;
             let before = format::before_body(&key, &entry);
@@ -166,7 +162,7 @@ impl FileStore {
                 let bytes = length.saturating_add(entry.body.length());
                 max_bytes.is_none_or(|max| bytes <= max)
             }) else {
-                place.clear(old.as_deref());
+                place.clear(|found| is_of(old.as_deref(), found));
                 return false;
             };
             if makes_path {
@@ -178,11 +174,20 @@ impl FileStore {
 
     /// Forgets an answer.
     pub(crate) fn forget(&self, key: &[u8]) -> Job<()> {
-        let (path, sizes) = (self.place(key), Arc::clone(&self.sizes));
-        self.pool.run(move || remove(&path, &sizes))
+        let place = self.place(key);
+        self.pool.run(move || place.clear(|_| true))
     }
 
-    fn place(&self, key: &[u8]) -> PathBuf {
+    fn place(&self, key: &[u8]) -> Place {
+        Place {
+            path: self.path_of(key),
+            root: PathBuf::from(&*self.settings.path),
+            sizes: Arc::clone(&self.sizes),
+            turns: Arc::clone(&self.turns),
+        }
+    }
+
+    fn path_of(&self, key: &[u8]) -> PathBuf {
         let hash = xxh64(key, 0);
         let name = format!("cache-{hash:016x}{:016x}", xxh64(key, hash));
         let path = Path::new(&*self.settings.path);
@@ -209,11 +214,9 @@ fn open(path: &Path) -> io::Result<File> {
     }
 }
 
-fn remove(path: &Path, sizes: &Sizes) {
-    let length = fs::symlink_metadata(path).map(|metadata| metadata.len());
-    if let (Ok(length), Ok(())) = (length, fs::remove_file(path)) {
-        sizes.removed(length);
-    }
+/// Whether `found` is that of `old`, if it has to be.
+fn is_of(old: Option<&Entry>, found: &Metadata) -> bool {
+    old.is_none_or(|old| matches!(&old.body, Body::File(body) if body.is_in(found)))
 }
 
 /// Folders in which nobody else looks: answers may be meant for some alone.
@@ -224,11 +227,14 @@ fn folders() -> DirBuilder {
 }
 
 impl Place {
-    /// Nothing is there from now on, where `old` was or whatever it is.
-    fn clear(&self, old: Option<&Entry>) {
+    /// Nothing is there from now on, if what is there `goes`.
+    fn clear(&self, goes: impl FnOnce(&Metadata) -> bool) {
         let _turn = self.turn();
-        if self.is_of(old) {
-            remove(&self.path, &self.sizes);
+        if let Ok(found) = fs::symlink_metadata(&self.path)
+            && goes(&found)
+            && fs::remove_file(&self.path).is_ok()
+        {
+            self.sizes.removed(found.len());
         }
     }
 
@@ -247,13 +253,14 @@ impl Place {
         let new = PathBuf::from(name);
         let written = write_new(&new, before, body).and_then(|length| {
             let _turn = self.turn();
-            if !self.is_of(old) {
+            let replaced = fs::symlink_metadata(path).ok();
+            let is_there = replaced.as_ref().is_some_and(|found| is_of(old, found));
+            if old.is_some() && !is_there {
                 return Err(io::Error::from(io::ErrorKind::NotFound));
             }
-            let replaced = fs::symlink_metadata(path).map(|metadata| metadata.len());
             fs::rename(&new, path)?;
-            if let Ok(replaced) = replaced {
-                self.sizes.removed(replaced);
+            if let Some(replaced) = replaced {
+                self.sizes.removed(replaced.len());
             }
             self.sizes.added(length);
             Ok(())
@@ -261,15 +268,6 @@ impl Place {
         written.inspect_err(|_| {
             let _gone = fs::remove_file(&new);
         })
-    }
-
-    /// Whether `old` is there still, if it has to be.
-    fn is_of(&self, old: Option<&Entry>) -> bool {
-        let Some(old) = old else {
-            return true;
-        };
-        let found = fs::symlink_metadata(&self.path);
-        matches!((&old.body, found), (Body::File(body), Ok(found)) if body.is_in(&found))
     }
 
     fn turn(&self) -> Option<MutexGuard<'_, ()>> {

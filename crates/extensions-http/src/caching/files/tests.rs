@@ -207,7 +207,7 @@ fn what_was_used_longest_ago_goes_first() {
     let mut used = SystemTime::now() + Duration::from_secs(3600);
     for key in [b"a", b"b", b"c", b"d", b"e"] {
         assert!(wait(store.keep(key, entry(b"hello"), None)));
-        let file = fs::File::open(store.place(key)).expect("a file");
+        let file = fs::File::open(store.path_of(key)).expect("a file");
         let times = fs::FileTimes::new().set_accessed(used);
         file.set_times(times).expect("times are set");
         used += Duration::from_secs(1);
