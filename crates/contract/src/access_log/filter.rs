@@ -196,6 +196,30 @@ enumeration! {
     }
 }
 
+impl LogTypeName {
+    /// The moment itself.
+    pub fn log_type(self) -> AccessLogType {
+        match self {
+            LogTypeName::NotSet => AccessLogType::NotSet,
+            LogTypeName::TcpUpstreamConnected => AccessLogType::TcpUpstreamConnected,
+            LogTypeName::TcpPeriodic => AccessLogType::TcpPeriodic,
+            LogTypeName::TcpConnectionEnd => AccessLogType::TcpConnectionEnd,
+            LogTypeName::DownstreamStart => AccessLogType::DownstreamStart,
+            LogTypeName::DownstreamPeriodic => AccessLogType::DownstreamPeriodic,
+            LogTypeName::DownstreamEnd => AccessLogType::DownstreamEnd,
+            LogTypeName::UpstreamPoolReady => AccessLogType::UpstreamPoolReady,
+            LogTypeName::UpstreamPeriodic => AccessLogType::UpstreamPeriodic,
+            LogTypeName::UpstreamEnd => AccessLogType::UpstreamEnd,
+            LogTypeName::DownstreamTunnelSuccessfullyEstablished => {
+                AccessLogType::DownstreamTunnelSuccessfullyEstablished
+            }
+            LogTypeName::UdpTunnelUpstreamConnected => AccessLogType::UdpTunnelUpstreamConnected,
+            LogTypeName::UdpPeriodic => AccessLogType::UdpPeriodic,
+            LogTypeName::UdpSessionEnd => AccessLogType::UdpSessionEnd,
+        }
+    }
+}
+
 /// A compiled filter. Nesting is bounded by the config loader's depth. Cheap to copy.
 #[derive(Clone, Debug)]
 pub struct CompiledFilter(Arc<Filter>);

@@ -18,7 +18,7 @@ use nuncio_config::message;
 use nuncio_config::typed::{Any, Ctx, Refused, Spanned, SupportTable};
 
 pub(crate) use extension_filter::support;
-pub use filter::{AccessLogFilter, CompiledFilter};
+pub use filter::{AccessLogFilter, CompiledFilter, LogTypeName};
 
 use crate::formatter::FormatContext;
 use crate::stats::{Scope, StatsStore};

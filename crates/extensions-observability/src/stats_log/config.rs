@@ -5,7 +5,7 @@ use std::sync::Arc;
 use nuncio_config::span::Span;
 use nuncio_config::typed::{Any, Ctx, Refused, Spanned};
 use nuncio_config::{enumeration, message};
-use nuncio_contract::access_log::AccessLogConfig;
+use nuncio_contract::access_log::{AccessLogConfig, LogTypeName};
 use nuncio_contract::formatter::{AccessLogType, Format};
 use nuncio_contract::stats::Unit;
 
@@ -83,26 +83,6 @@ enumeration! {
     }
 }
 
-enumeration! {
-    /// Moments of logging by name.
-    pub(crate) enum LogTypeName: "envoy.data.accesslog.v3.AccessLogType" {
-        NotSet => NotSet,
-        TcpUpstreamConnected => TcpUpstreamConnected,
-        TcpPeriodic => TcpPeriodic,
-        TcpConnectionEnd => TcpConnectionEnd,
-        DownstreamStart => DownstreamStart,
-        DownstreamPeriodic => DownstreamPeriodic,
-        DownstreamEnd => DownstreamEnd,
-        UpstreamPoolReady => UpstreamPoolReady,
-        UpstreamPeriodic => UpstreamPeriodic,
-        UpstreamEnd => UpstreamEnd,
-        DownstreamTunnelSuccessfullyEstablished => DownstreamTunnelSuccessfullyEstablished,
-        UdpTunnelUpstreamConnected => UdpTunnelUpstreamConnected,
-        UdpPeriodic => UdpPeriodic,
-        UdpSessionEnd => UdpSessionEnd,
-    }
-}
-
 /// Parses the message.
 pub(crate) fn parse(any: &Any, ctx: &mut Ctx) -> Result<Arc<dyn AccessLogConfig>, Refused> {
     let message: Config = any.decode(ctx)?;
@@ -142,7 +122,7 @@ fn gauge(message: &GaugeConfig, ctx: &mut Ctx) -> Result<Stat, Refused> {
         ctx.error(message.span(), text);
         return Err(Refused);
     };
-    let moment = log_type(set.log_type);
+    let moment = set.log_type.log_type();
     if moment == AccessLogType::NotSet {
         let text = "Stats logger gauge set operation must have a valid log type.";
         ctx.error(set.span(), text);
@@ -195,25 +175,4 @@ fn formatted(text: &Spanned<String>, ctx: &mut Ctx) -> Result<Amount, Refused> {
         return Err(Refused);
     }
     Ok(Amount::Formatted(format))
-}
-
-fn log_type(name: LogTypeName) -> AccessLogType {
-    match name {
-        LogTypeName::NotSet => AccessLogType::NotSet,
-        LogTypeName::TcpUpstreamConnected => AccessLogType::TcpUpstreamConnected,
-        LogTypeName::TcpPeriodic => AccessLogType::TcpPeriodic,
-        LogTypeName::TcpConnectionEnd => AccessLogType::TcpConnectionEnd,
-        LogTypeName::DownstreamStart => AccessLogType::DownstreamStart,
-        LogTypeName::DownstreamPeriodic => AccessLogType::DownstreamPeriodic,
-        LogTypeName::DownstreamEnd => AccessLogType::DownstreamEnd,
-        LogTypeName::UpstreamPoolReady => AccessLogType::UpstreamPoolReady,
-        LogTypeName::UpstreamPeriodic => AccessLogType::UpstreamPeriodic,
-        LogTypeName::UpstreamEnd => AccessLogType::UpstreamEnd,
-        LogTypeName::DownstreamTunnelSuccessfullyEstablished => {
-            AccessLogType::DownstreamTunnelSuccessfullyEstablished
-        }
-        LogTypeName::UdpTunnelUpstreamConnected => AccessLogType::UdpTunnelUpstreamConnected,
-        LogTypeName::UdpPeriodic => AccessLogType::UdpPeriodic,
-        LogTypeName::UdpSessionEnd => AccessLogType::UdpSessionEnd,
-    }
 }
