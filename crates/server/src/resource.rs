@@ -108,7 +108,30 @@ pub(crate) enum Change {
     Much,
 }
 
+impl ClusterResource {
+    /// One that the process made for itself, which names no files and no secrets. None if it cannot be had.
+    pub(crate) fn of_its_own(message: Message) -> Option<Self> {
+        let message = Arc::new(message);
+        let config = ClusterConfig::parse(&message, &mut Ctx::new(false)).ok()?;
+        Some(Self {
+            version: Version::of(message),
+            config,
+            update: None,
+        })
+    }
+}
+
 impl Version {
+    /// That of a message which names nothing else.
+    fn of(message: Arc<Message>) -> Self {
+        Self {
+            message,
+            files: Vec::new(),
+            secrets: Vec::new(),
+            wanted: Vec::new(),
+        }
+    }
+
     /// Whether `newer` is another in its filter chains at most.
     pub(crate) fn differs_in_chains_alone(&self, newer: &Version) -> bool {
         let without = |message: &Message| {
@@ -184,12 +207,7 @@ mod tests {
         let listeners = tree.find(&["static_resources", "listeners"]);
         let listeners = listeners.and_then(Value::as_list).expect("there is one");
         let message = listeners[0].value.as_message().expect("it is a message");
-        Version {
-            message: Arc::clone(message),
-            files: Vec::new(),
-            secrets: Vec::new(),
-            wanted: Vec::new(),
-        }
+        Version::of(Arc::clone(message))
     }
 
     #[test]

@@ -8,13 +8,12 @@ use std::time::SystemTime;
 
 use nuncio_config::span::Span;
 use nuncio_config::tree::{Any, MapItem, Message, Value};
-use nuncio_config::typed::{ChannelPlace, ChannelTls, ChannelWish, Channels, Ctx};
-use nuncio_upstream::config::ClusterConfig;
+use nuncio_config::typed::{ChannelPlace, ChannelTls, ChannelWish, Channels};
 
 use super::clusters::Clusters;
 use crate::log;
 use crate::message_tree::{address, list, message, text, value};
-use crate::resource::{ClusterResource, Version};
+use crate::resource::ClusterResource;
 
 /// How long a connection may take, as in gRPC.
 const CONNECT_TIMEOUT_S: i64 = 20;
@@ -35,28 +34,13 @@ impl Clusters {
     /// Makes the clusters of channels that were wished for meanwhile.
     pub(crate) fn open_channels(&mut self, channels: &Channels) {
         for (name, wish) in channels.take_new() {
-            let made = cluster(&name, &wish).and_then(|message| {
-                let message = Arc::new(message);
-                let mut ctx = Ctx::new(false);
-                let mut config = ClusterConfig::parse(&message, &mut ctx).ok()?;
-                config.settings.is_hidden = true;
-                let version = Version {
-                    message,
-                    files: Vec::new(),
-                    secrets: Vec::new(),
-                    wanted: Vec::new(),
-                };
-                Some(ClusterResource {
-                    version,
-                    config,
-                    update: None,
-                })
-            });
-            let Some(resource) = made else {
+            let made = cluster(&name, &wish).and_then(ClusterResource::of_its_own);
+            let Some(mut resource) = made else {
                 let text = format!("a channel of gRPC cannot be had: {:?}", wish.place);
                 log::warning("grpc", &text);
                 continue;
             };
+            resource.config.settings.is_hidden = true;
             let running = self.make(resource, SystemTime::now());
             self.manager.publish([Arc::clone(&running.shared)]);
             self.channels.push(running);

@@ -8,13 +8,12 @@ use std::time::SystemTime;
 
 use nuncio_config::span::Span;
 use nuncio_config::tree::{Any, MapItem, Message, Value};
-use nuncio_config::typed::{Channels, Ctx, ManagedCluster};
-use nuncio_upstream::config::ClusterConfig;
+use nuncio_config::typed::{Channels, ManagedCluster};
 
 use super::Running as All;
 use crate::log;
 use crate::message_tree::{list, message, text, value};
-use crate::resource::{ClusterResource, Version};
+use crate::resource::ClusterResource;
 
 /// How long a connection may take, as Envoy has it.
 const CONNECT_TIMEOUT_S: i64 = 5;
@@ -62,19 +61,10 @@ impl All {
 }
 
 fn resource(wanted: &ManagedCluster) -> Option<ClusterResource> {
-    let message = Arc::new(cluster(wanted)?);
-    let mut ctx = Ctx::new(false);
-    let config = ClusterConfig::parse(&message, &mut ctx).ok()?;
-    let version = Version {
-        message,
-        files: Vec::new(),
-        secrets: Vec::new(),
-        wanted: Vec::new(),
-    };
+    let own = ClusterResource::of_its_own(cluster(wanted)?)?;
     Some(ClusterResource {
-        version,
-        config,
         update: Some("".into()),
+        ..own
     })
 }
 
