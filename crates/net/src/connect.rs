@@ -1,7 +1,7 @@
 //! Opening TCP connections: socket options, and failures told the way Envoy tells them.
 //!
 //! Follows Envoy's `ConnectionImpl`: no-delay always; an error at the call itself is an "immediate connect
-//! error", one that comes later a "delayed connect error".
+//! error", one that comes later a "delayed connect error". Those to the loopback are not paced (`pacing.rs`).
 
 use std::future::{Future, poll_fn};
 use std::io;
@@ -14,6 +14,7 @@ use std::time::Duration;
 use socket2::{SockRef, TcpKeepalive};
 use tokio::net::{TcpSocket, TcpStream};
 
+use crate::pacing;
 use crate::socket_options::{SocketOptions, SocketState};
 
 /// Options of a socket to open.
@@ -182,6 +183,9 @@ fn open(address: SocketAddr, options: &ConnectOptions) -> io::Result<TcpSocket> 
         TcpSocket::new_v6()
     }?;
     socket.set_nodelay(true)?;
+    if pacing::is_within(address.ip()) {
+        pacing::leave_out(&socket);
+    }
     if let Some(keepalive) = &options.keepalive {
         keepalive.apply(&SockRef::from(&socket))?;
     }

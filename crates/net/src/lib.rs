@@ -13,6 +13,7 @@ pub mod internal;
 pub mod listen_address;
 pub mod listener;
 pub mod machine;
+pub mod pacing;
 pub mod peek;
 pub mod pipe;
 pub mod quic;

@@ -10,6 +10,7 @@ use std::os::fd::AsFd;
 use socket2::{Domain, Protocol, SockRef, Socket, Type};
 
 use crate::connect::Keepalive;
+use crate::pacing;
 use crate::socket_options::{SocketOptions, SocketState};
 
 /// How a socket listens.
@@ -84,6 +85,9 @@ pub fn bind_one(address: SocketAddr, options: &ListenOptions) -> io::Result<TcpL
     reach_further(&socket, address, options)?;
     if let Some(keepalive) = &options.keepalive {
         keepalive.apply(&SockRef::from(&socket))?;
+    }
+    if pacing::is_within(address.ip()) {
+        pacing::leave_out(&socket);
     }
     let set_others = |state| options.others.apply(socket.as_fd(), state);
     set_others(SocketState::BeforeBind)?;

@@ -3,12 +3,13 @@
 //! Who connects to a path has no address; as in Envoy it has that of the listener, whatever it is bound to itself.
 
 use std::io;
+use std::net::SocketAddr;
 use std::os::fd::OwnedFd;
 use std::task::{Context, Poll, ready};
 
 use nuncio_contract::stream_info::Address;
 use nuncio_net::bound::BoundSocket;
-use nuncio_net::pipe;
+use nuncio_net::{pacing, pipe};
 use tokio::net::{TcpListener, TcpStream, UnixListener};
 
 /// Who connects, and to which address.
@@ -16,7 +17,8 @@ pub(super) type Ends = (Address, Option<Address>);
 
 /// A socket that listens, in the event loop.
 pub(super) enum Door {
-    Ip(TcpListener),
+    /// With it, whether its connections are paced only because the machine does so.
+    Ip(TcpListener, bool),
     Pipe(UnixListener, Address),
 }
 
@@ -29,7 +31,8 @@ impl Door {
         match socket {
             BoundSocket::Connections(socket) => {
                 socket.set_nonblocking(true)?;
-                Ok(Door::Ip(TcpListener::from_std(socket)?))
+                let is_paced = pacing::is_the_machines(&socket);
+                Ok(Door::Ip(TcpListener::from_std(socket)?, is_paced))
             }
             BoundSocket::Pipe(socket, at) => {
                 socket.set_nonblocking(true)?;
@@ -43,11 +46,10 @@ impl Door {
     /// The next connection.
     pub(super) fn poll_accept(&self, cx: &mut Context<'_>) -> Poll<io::Result<(TcpStream, Ends)>> {
         Poll::Ready(match self {
-            Door::Ip(socket) => {
+            Door::Ip(socket, is_paced) => {
                 let (stream, peer) = ready!(socket.poll_accept(cx))?;
-                let _nagle_stays_on_if_this_fails = stream.set_nodelay(true);
-                let local = stream.local_addr().ok().map(Address::from);
-                Ok((stream, (peer.into(), local)))
+                let ends = ends(&stream, peer, *is_paced);
+                Ok((stream, ends))
             }
             Door::Pipe(socket, at) => {
                 let (stream, _) = ready!(socket.poll_accept(cx))?;
@@ -63,15 +65,14 @@ impl Door {
     /// The event loop does not let go of the socket.
     pub(super) fn close(self, admit: impl Fn(TcpStream, Ends)) -> io::Result<()> {
         match self {
-            Door::Ip(socket) => {
+            Door::Ip(socket, is_paced) => {
                 let socket = socket.into_std()?;
                 while let Ok((stream, peer)) = socket.accept() {
                     let Ok(stream) = in_event_loop(stream) else {
                         continue;
                     };
-                    let _nagle_stays_on_if_this_fails = stream.set_nodelay(true);
-                    let local = stream.local_addr().ok().map(Address::from);
-                    admit(stream, (peer.into(), local));
+                    let ends = ends(&stream, peer, is_paced);
+                    admit(stream, ends);
                 }
             }
             Door::Pipe(socket, at) => {
@@ -85,6 +86,16 @@ impl Door {
         }
         Ok(())
     }
+}
+
+/// The ends of a connection that has come in, whose socket is set up.
+fn ends(stream: &TcpStream, peer: SocketAddr, is_paced: bool) -> Ends {
+    let _nagle_stays_on_if_this_fails = stream.set_nodelay(true);
+    let local = stream.local_addr().ok();
+    if is_paced && local.is_some_and(|local| pacing::is_between(local.ip(), peer.ip())) {
+        pacing::leave_out(stream);
+    }
+    (peer.into(), local.map(Address::from))
 }
 
 fn in_event_loop(stream: std::net::TcpStream) -> io::Result<TcpStream> {
