@@ -347,7 +347,7 @@ impl ClusterShared {
         let (Some(matches), Some(criteria)) = (matches, criteria) else {
             return self.socket_of(host);
         };
-        let place = matches.find(Some(criteria));
+        let place = matches.find_with(host, criteria);
         match place {
             Some(_) => self.count_socket(place),
             None => self.membership.count_default_socket(),

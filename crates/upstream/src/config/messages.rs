@@ -8,6 +8,7 @@ use nuncio_contract::config_source::ConfigSource;
 use nuncio_contract::dns_resolver::{
     ChosenResolver, DnsResolutionConfig, DnsResolverExtension, ResolverAddress, ResolverFields,
 };
+use nuncio_contract::match_tree::MatcherMessage;
 use nuncio_contract::metadata_message::MetadataMessage;
 
 use super::http2_options::Http2Options;
@@ -60,6 +61,7 @@ message! {
         pub(crate) wait_for_warm_on_init: Option<bool>,
         pub(crate) transport_socket: Option<TransportSocketMessage>,
         pub(crate) transport_socket_matches: Vec<TransportSocketMatch>,
+        pub(crate) transport_socket_matcher: Option<MatcherMessage>,
         pub(crate) upstream_bind_config: Option<BindConfig>,
         pub(crate) upstream_connection_options: Option<UpstreamConnectionOptions>,
         pub(crate) preconnect_policy: Option<PreconnectPolicy>,

@@ -155,8 +155,7 @@ impl ClusterConfig {
             }
         }
         settings.provided = kind.provided;
-        settings.socket_matches =
-            transport_socket::read_matches(&cluster.transport_socket_matches, ctx)?;
+        settings.socket_matches = transport_socket::read_matches(&cluster, ctx)?;
         transport_socket::check_agreement(&cluster, &settings, &socket, ctx);
         transport_socket::check_quic(&cluster, &settings, &socket, ctx);
         let matches = settings.socket_matches.iter();

@@ -18,6 +18,7 @@ use super::transport_socket::{
     HttpProxySocket, InternalUpstream, ProxyProtocolSocket, QuicUpstream, StartTls, TapSocket,
     TcpStatsSocket,
 };
+use crate::socket_tree::NameAction;
 
 /// Adds the cluster's message, and those that stand behind an `Any` in it.
 pub fn support(table: &mut SupportTable) {
@@ -34,6 +35,7 @@ pub fn support(table: &mut SupportTable) {
     RedisHealthCheck::support(table);
     ThriftHealthCheck::support(table);
     RawBuffer::support(table);
+    NameAction::support(table);
     ProxyProtocolSocket::support(table);
     InternalUpstream::support(table);
     HttpProxySocket::support(table);

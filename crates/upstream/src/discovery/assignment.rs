@@ -119,6 +119,7 @@ fn follow(
         && old.locality_weight == new.locality_weight
         && old.discovered_health == endpoint.health
         && old.metadata == new.metadata
+        && old.locality_metadata == new.locality_metadata
         && old.http_proxy == new.http_proxy;
     match is_same {
         true => Arc::clone(old),
@@ -170,6 +171,7 @@ mod tests {
             locality: Arc::<Locality>::default(),
             locality_weight: 0,
             metadata: None,
+            locality_metadata: None,
             http_proxy: None,
             check: None,
             not_ip: None,

@@ -86,6 +86,8 @@ pub struct Host {
     pub discovered_health: DiscoveredHealth,
     /// What discovery says beyond that, if anything.
     pub metadata: Option<Arc<Metadata>>,
+    /// The same of its locality.
+    pub locality_metadata: Option<Arc<Metadata>>,
     /// The HTTP proxy through which it is reached, if it has one of its own.
     pub http_proxy: Option<Box<SocketAddr>>,
     /// How its health checks differ from its cluster's, if they do.
@@ -140,6 +142,7 @@ impl Host {
             locality_weight: 0,
             discovered_health: DiscoveredHealth::Unknown,
             metadata: None,
+            locality_metadata: None,
             http_proxy: None,
             check: None,
             not_ip: None,
