@@ -1,8 +1,7 @@
 //! `transport_socket_matcher` of clusters: a tree that names one of `transport_socket_matches`, by metadata of a host and
 //! of its locality.
 //!
-//! As in Envoy a name that nobody has is the cluster's own transport socket, and so is no name at all; variables of the
-//! environment are never there. Not supported: `transport_socket_filter_state`, by which requests would choose.
+//! As in Envoy a name that nobody has is the cluster's own transport socket, and so is no name at all. Not supported: `transport_socket_filter_state`, by which requests would choose.
 
 use std::rc::Rc;
 use std::time::{Instant, SystemTime};

@@ -285,16 +285,11 @@ impl Input {
         any: &Any,
         context: &mut C,
     ) -> Result<Self, Refused> {
-        let is_of_hosts = context.is_of_hosts();
         let ctx = context.ctx();
         let header = |name: Spanned<String>| HeaderName::parse_with_pseudo(&name.value).ok();
         if kind == ENVIRONMENT {
             let config: EnvironmentInput = any.decode(ctx)?;
-            // As in Envoy, hosts are asked for no variable.
-            let value = match is_of_hosts {
-                true => None,
-                false => std::env::var_os(&config.name.value),
-            };
+            let value = std::env::var_os(&config.name.value);
             let bytes = value.map(|value| value.as_encoded_bytes().into());
             return Ok(Input::Environment(bytes));
         }

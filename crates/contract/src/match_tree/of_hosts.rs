@@ -1,5 +1,9 @@
 //! What is asked about hosts, where their transport sockets are chosen: their metadata, and that of their localities.
-//! What is no text is there as JSON.
+//! What is no text is there as JSON, and so is what the metadata does not have: the text `null`. Absent is what is asked
+//! of who has no metadata at all, and a text that is empty.
+//!
+//! As in Envoy the rules that the API has for these inputs do not count: a `filter` that is not named is `envoy.lb`, a step
+//! without a key is none, and without a path nothing is found.
 
 use std::borrow::Cow;
 
@@ -18,6 +22,9 @@ const LOCALITY: &str =
     "envoy.extensions.matching.common_inputs.transport_socket.v3.LocalityMetadataInput";
 const FILTER_STATE: &str =
     "envoy.extensions.matching.common_inputs.transport_socket.v3.FilterStateInput";
+const DEFAULT_NAMESPACE: &str = "envoy.lb";
+/// What there is in place of a value that is not there.
+const NO_VALUE: &[u8] = b"null";
 
 macro_rules! metadata_inputs {
     ($($(#[$meta:meta])* $name:ident, $step:ident: $proto:literal, $step_proto:literal;)+) => {$(
@@ -32,16 +39,14 @@ macro_rules! metadata_inputs {
         message! {
             /// A step of the path.
             pub(super) struct $step: $step_proto {
-                key: String,
+                key: Option<String>,
             }
         }
 
         impl $name {
             fn place(self) -> Place {
-                Place {
-                    namespace: self.filter.into(),
-                    path: self.path.into_iter().map(|step| step.key.into()).collect(),
-                }
+                let keys = self.path.into_iter().filter_map(|step| step.key);
+                Place::new(self.filter, keys.map(Box::from).collect())
             }
         }
     )+};
@@ -100,16 +105,26 @@ pub(super) fn compile<C: MatchContext>(
 }
 
 impl Place {
+    fn new(filter: String, path: Box<[Box<str>]>) -> Self {
+        let namespace = match filter.is_empty() {
+            true => DEFAULT_NAMESPACE.into(),
+            false => filter.into(),
+        };
+        Place { namespace, path }
+    }
+
     /// The value there in the metadata that is asked for.
     pub(super) fn fetch<'a>(
         &self,
         host: Option<HostData<'a>>,
         owner: impl FnOnce(HostData<'a>) -> Option<&'a Metadata>,
     ) -> Fetched<'a> {
-        let metadata = host.and_then(owner);
-        let value = metadata.and_then(|metadata| metadata.value(&self.namespace, &self.path));
-        match value {
-            None => Fetched::Absent,
+        let Some(metadata) = host.and_then(owner) else {
+            return Fetched::Absent;
+        };
+        match metadata.value(&self.namespace, &self.path) {
+            None => Fetched::Text(Cow::Borrowed(NO_VALUE)),
+            Some(Value::String(text)) if text.is_empty() => Fetched::Absent,
             Some(Value::String(text)) => Fetched::Text(Cow::Borrowed(text.as_bytes())),
             Some(other) => {
                 let mut text = Vec::new();

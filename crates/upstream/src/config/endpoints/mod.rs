@@ -139,7 +139,7 @@ fn specs(
             Some(metadata) => metadata.proxy_address(ctx)?,
             None => None,
         };
-        let metadata = group.metadata.as_ref().and_then(EndpointMetadata::read);
+        let metadata = group.metadata.as_ref().map(EndpointMetadata::read);
         for endpoint in &group.lb_endpoints {
             if is_address(cluster_type) && endpoint.address().is_none() {
                 let text = format!("Address must be set: . {RESOLVER_ADVICE}");
@@ -257,7 +257,7 @@ impl LbEndpoint {
             health: self.health_status.discovered(),
             locality: Arc::clone(locality),
             locality_weight: 0,
-            metadata: self.metadata.as_ref().and_then(EndpointMetadata::read),
+            metadata: self.metadata.as_ref().map(EndpointMetadata::read),
             locality_metadata: None,
             http_proxy: match &self.metadata {
                 Some(metadata) => metadata.proxy_address(ctx)?,
