@@ -8,11 +8,11 @@
 use std::sync::Arc;
 
 use nuncio_contract::match_tree::HostData;
-use nuncio_contract::stream_info::Metadata;
 use nuncio_contract::stream_info::metadata::Struct;
+use nuncio_contract::stream_info::{Metadata, StreamInfo};
 
 use crate::host::Host;
-use crate::socket_tree::SocketTree;
+use crate::socket_tree::{SocketTree, no_stream};
 use crate::transport_socket::TransportSocket;
 
 const NAMESPACE: &str = "envoy.transport_socket_match";
@@ -37,7 +37,20 @@ pub struct SocketMatch {
     pub socket: Arc<TransportSocket>,
 }
 
-impl SocketMatches {
+/// A search for the transport sockets of any number of hosts, on one thread.
+pub(crate) struct SocketSearch<'m> {
+    matches: &'m SocketMatches,
+    tree: Option<(&'m SocketTree, StreamInfo)>,
+}
+
+/// Metadata in the place of hosts' own, of the fields that transport sockets are chosen by.
+pub(crate) fn metadata_of(fields: Struct) -> Metadata {
+    let mut metadata = Metadata::default();
+    metadata.merge(NAMESPACE, fields);
+    metadata
+}
+
+impl SocketSearch<'_> {
     /// The place of a host's.
     pub(crate) fn find_for(&self, host: &Host) -> Option<usize> {
         self.find(HostData {
@@ -46,26 +59,35 @@ impl SocketMatches {
         })
     }
 
-    /// The same with fields in place of the host's own.
-    pub(crate) fn find_with(&self, host: &Host, fields: &Struct) -> Option<usize> {
-        let mut told = Metadata::default();
-        told.merge(NAMESPACE, fields.clone());
+    /// The same with metadata in place of the host's own.
+    pub(crate) fn find_with(&self, host: &Host, told: &Metadata) -> Option<usize> {
         self.find(HostData {
-            endpoint: Some(&told),
+            endpoint: Some(told),
             locality: host.locality_metadata.as_deref(),
         })
     }
 
     fn find(&self, host: HostData<'_>) -> Option<usize> {
-        if let Some(tree) = &self.tree {
-            return tree.find(host);
+        if let Some((tree, nothing)) = &self.tree {
+            return tree.find(host, nothing);
         }
         let find = |metadata: Option<&Metadata>| {
             let fields = metadata.and_then(|metadata| metadata.namespace(NAMESPACE));
-            self.all.iter().position(|one| one.is_for(fields))
+            let mut all = self.matches.all.iter();
+            all.position(|one| one.is_for(fields))
         };
         let of_locality = || find(Some(host.locality?));
         find(host.endpoint).or_else(of_locality)
+    }
+}
+
+impl SocketMatches {
+    /// Begins a search.
+    pub(crate) fn search(&self) -> SocketSearch<'_> {
+        SocketSearch {
+            matches: self,
+            tree: self.tree.as_deref().map(|tree| (tree, no_stream())),
+        }
     }
 
     /// All of them.
@@ -120,12 +142,8 @@ mod tests {
         endpoint: &Struct,
         locality: Option<&Struct>,
     ) -> Option<usize> {
-        let metadata = |fields: &Struct| {
-            let mut metadata = Metadata::default();
-            metadata.merge(NAMESPACE, fields.clone());
-            metadata
-        };
-        matches.find(HostData {
+        let metadata = |fields: &Struct| metadata_of(fields.clone());
+        matches.search().find(HostData {
             endpoint: Some(&metadata(endpoint)),
             locality: locality.map(metadata).as_ref(),
         })
@@ -138,7 +156,7 @@ mod tests {
         assert_eq!(found(&matches, &both, None), Some(1));
         assert_eq!(found(&matches, &fields(&[("a", "1")]), None), Some(2));
         assert_eq!(found(&matches, &fields(&[("b", "2")]), None), None);
-        assert_eq!(matches.find(HostData::default()), None);
+        assert_eq!(matches.search().find(HostData::default()), None);
     }
 
     #[test]
@@ -152,6 +170,6 @@ mod tests {
     #[test]
     fn who_wants_nothing_takes_all() {
         let matches = matches(&[Struct::default()]);
-        assert_eq!(matches.find(HostData::default()), Some(0));
+        assert_eq!(matches.search().find(HostData::default()), Some(0));
     }
 }

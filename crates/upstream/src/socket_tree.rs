@@ -24,6 +24,11 @@ message! {
     }
 }
 
+/// A stream of which nothing is known: trees are asked about hosts.
+pub(crate) fn no_stream() -> StreamInfo {
+    StreamInfo::new(Rc::default(), SystemTime::UNIX_EPOCH, Instant::now())
+}
+
 /// The tree. What it finds is a place among the cluster's transport sockets; none: the cluster's own.
 #[derive(Debug)]
 pub struct SocketTree(MatchTree<Option<usize>>);
@@ -70,10 +75,9 @@ impl SocketTree {
         MatchTree::compile(message, &mut Names { ctx, names }).map(SocketTree)
     }
 
-    /// The place of a host's.
-    pub(crate) fn find(&self, host: HostData<'_>) -> Option<usize> {
-        let nothing = StreamInfo::new(Rc::default(), SystemTime::UNIX_EPOCH, Instant::now());
-        match self.0.find(&MatchData::of_host(host, &nothing)) {
+    /// The place of a host's; `nothing` is [`no_stream`].
+    pub(crate) fn find(&self, host: HostData<'_>, nothing: &StreamInfo) -> Option<usize> {
+        match self.0.find(&MatchData::of_host(host, nothing)) {
             Outcome::Action(place) => *place,
             Outcome::Nothing | Outcome::Undecided => None,
         }

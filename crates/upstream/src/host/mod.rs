@@ -248,6 +248,11 @@ impl Host {
         self.socket.get()?.as_ref()
     }
 
+    /// Whether it has its transport socket, or is known to have none of its own.
+    pub(crate) fn has_looked_for_socket(&self) -> bool {
+        self.socket.get().is_some()
+    }
+
     /// Gives it its own transport socket, or none; false if that was done before.
     pub(crate) fn give_socket(&self, socket: Option<Arc<TransportSocket>>) -> bool {
         self.socket.set(socket).is_ok()
