@@ -17,6 +17,8 @@ pub enum Kind {
     Name,
     /// Anything but `true` is false.
     Flag,
+    /// True or false, by any of the usual words; of others nothing is made.
+    Bool,
     /// Of what is no number nothing is made.
     Number,
 }
@@ -27,6 +29,7 @@ impl Kind {
         Some(match maker {
             "envoy.string" => Kind::Text,
             "envoy.hashable_string" => Kind::HashedText,
+            "envoy.bool" => Kind::Bool,
             "envoy.tcp_proxy.cluster" => Kind::Name,
             "envoy.tcp_proxy.disable_tunneling" => Kind::Flag,
             "envoy.tcp_proxy.per_connection_idle_timeout_ms" => Kind::Number,
@@ -39,9 +42,22 @@ impl Kind {
         let text = match self {
             Kind::Text | Kind::HashedText | Kind::Name => text.to_owned(),
             Kind::Flag => (text == "true").to_string(),
+            Kind::Bool => truth_of(text)?.to_string(),
             Kind::Number => text.parse::<u64>().ok()?.to_string(),
         };
         Some(Box::new(Object { kind: self, text }))
+    }
+}
+
+/// Whether a word, in any case, means true or false.
+fn truth_of(word: &str) -> Option<bool> {
+    let is_any = |words: [&str; 5]| words.iter().any(|it| it.eq_ignore_ascii_case(word));
+    if is_any(["true", "t", "yes", "y", "1"]) {
+        Some(true)
+    } else if is_any(["false", "f", "no", "n", "0"]) {
+        Some(false)
+    } else {
+        None
     }
 }
 
@@ -66,7 +82,7 @@ impl FilterStateObject for Object {
                 append_quoted_json(self.text.as_bytes(), &mut json);
                 String::from_utf8(json).ok()
             }
-            Kind::Flag => Some(self.text.clone()),
+            Kind::Flag | Kind::Bool => Some(self.text.clone()),
             // As protobuf writes numbers of 64 bits.
             Kind::Number => Some(format!("\"{}\"", self.text)),
             Kind::Name => None,
@@ -75,6 +91,13 @@ impl FilterStateObject for Object {
 
     fn text(&self) -> Option<&str> {
         matches!(self.kind, Kind::Text | Kind::HashedText).then_some(&self.text)
+    }
+
+    fn flag(&self) -> Option<bool> {
+        match self.kind {
+            Kind::Flag | Kind::Bool => Some(self.text == "true"),
+            Kind::Text | Kind::HashedText | Kind::Name | Kind::Number => None,
+        }
     }
 
     fn hash(&self) -> Option<u64> {

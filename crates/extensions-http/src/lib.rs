@@ -64,6 +64,7 @@ pub mod oauth2;
 pub mod on_demand;
 pub mod original_src;
 mod pacing;
+pub mod priority_group;
 mod query;
 pub mod ratelimit;
 pub mod rbac;
@@ -134,5 +135,8 @@ pub static ROOMS: &[&HttpFilterRoom] = &[
 pub static EARLY_HEADER_MUTATIONS: &[&EarlyHeaderMutationRoom] = &[&early_header_mutation::ROOM];
 
 /// Every cluster specifier of the family.
-pub static CLUSTER_SPECIFIERS: &[&ClusterSpecifierRoom] =
-    &[&cluster_matcher::ROOM, &lua::cluster_specifier::ROOM];
+pub static CLUSTER_SPECIFIERS: &[&ClusterSpecifierRoom] = &[
+    &cluster_matcher::ROOM,
+    &lua::cluster_specifier::ROOM,
+    &priority_group::ROOM,
+];

@@ -6,7 +6,7 @@ use nuncio_contract::matching::uri_template::{UriTemplateMatchConfig, UriTemplat
 use crate::config::connection_manager::{ForwardClientCertConfig, HttpConnectionManager};
 use crate::config::original_address::{CustomHeaderConfig, XffConfig};
 use crate::config::resilience::{
-    AllowListedRoutesConfig, PreviousRoutesConfig, SafeCrossSchemeConfig,
+    AllowListedRoutesConfig, FilterStateRedirectConfig, PreviousRoutesConfig, SafeCrossSchemeConfig,
 };
 use crate::config::route::{FilterConfig, RouteList};
 use crate::config::router::RouterMessage;
@@ -23,6 +23,7 @@ pub fn support(table: &mut SupportTable) {
     CustomHeaderConfig::support(table);
     UuidRequestId::support(table);
     PreviousRoutesConfig::support(table);
+    FilterStateRedirectConfig::support(table);
     AllowListedRoutesConfig::support(table);
     SafeCrossSchemeConfig::support(table);
     UriTemplateMatchConfig::support(table);

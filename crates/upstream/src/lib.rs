@@ -46,6 +46,7 @@ pub mod redis_counts;
 pub mod retry;
 mod server_names;
 pub mod socket_match;
+mod socket_tree;
 mod stream;
 mod tcp;
 #[cfg(test)]

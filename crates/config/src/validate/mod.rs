@@ -5,6 +5,8 @@
 //! Rules apply inside of each `Any` too, where Envoy begins its text anew. Beside the rules, a
 //! negative duration is refused anywhere, as in Envoy, and so is one that is longer than Envoy's longest.
 //!
+//! As in Envoy, messages that it unpacks without asking for their rules are taken as they are ([`UNCHECKED`]).
+//!
 //! Differences from Envoy: an `Any` that Envoy never unpacks is checked here as well.
 
 mod names;
@@ -22,6 +24,13 @@ use crate::interpret::enum_value_meant;
 use crate::span::Span;
 use crate::tree::{Entry, LONGEST_DURATION_SECONDS, Message, NANOS_PER_SECOND, Value};
 use plan::Plans;
+
+/// Messages whose rules count for nothing.
+const UNCHECKED: [&str; 3] = [
+    "envoy.extensions.matching.common_inputs.transport_socket.v3.EndpointMetadataInput",
+    "envoy.extensions.matching.common_inputs.transport_socket.v3.LocalityMetadataInput",
+    "envoy.extensions.matching.common_inputs.transport_socket.v3.TransportSocketNameAction",
+];
 
 /// Checks a message and all inside of it.
 pub fn validate(message: &Message, diagnostics: &mut Diagnostics) {
@@ -84,7 +93,11 @@ impl<'d> Validator<'d> {
     }
 
     fn message(&mut self, message: &Message) {
-        if message.descriptor.rules_disabled() || message.descriptor.rules_ignored() {
+        let descriptor = message.descriptor;
+        if descriptor.rules_disabled() || descriptor.rules_ignored() {
+            return;
+        }
+        if UNCHECKED.contains(&descriptor.full_name()) {
             return;
         }
         for entry in message.entries() {

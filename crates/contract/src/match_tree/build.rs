@@ -119,6 +119,9 @@ impl<A> MatchTree<A> {
                 let table = PrefixTable::new(branches(map, context)?, |on_match, _| on_match);
                 Ok(Kind::Prefix(input?, table))
             }
+            TreeKind::Custom(extension) if context.is_of_hosts() => {
+                Err(unknown(extension, context.ctx()))
+            }
             TreeKind::Custom(extension) => match extension.typed_config.type_name() {
                 IP => {
                     let ranges = ranges(extension, context)?;

@@ -10,6 +10,7 @@ use nuncio_config::message;
 use nuncio_config::typed::{Any, FromValue, Refused, Spanned, SupportTable};
 
 use super::message::Extension;
+use super::of_hosts::{self, Place};
 use super::{MatchContext, MatchData};
 use crate::headers::{HeaderMap, HeaderName, Known};
 use crate::stream_info::metadata::Value;
@@ -193,6 +194,10 @@ pub(super) enum Input {
     },
     /// As it was at the start.
     Environment(Option<Box<[u8]>>),
+    /// Metadata of a host.
+    EndpointMetadata(Place),
+    /// That of its locality.
+    LocalityMetadata(Place),
     /// All that expressions may ask of a stream.
     Attributes,
 }
@@ -237,7 +242,9 @@ impl Input {
         let is_of_listener = context.is_of_listener();
         let is_of_stats = OF_STATS.iter().any(|(name, _)| *name == kind);
         let is_unknown = kind != ENVIRONMENT
-            && (!context.knows_input(kind) || context.is_of_stats() != is_of_stats);
+            && (!context.knows_input(kind)
+                || context.is_of_stats() != is_of_stats
+                || context.is_of_hosts() != of_hosts::is_one(kind));
         if is_unknown || is_of_listener && (kind.starts_with(HTTP) || kind == ATTRIBUTES) {
             return Err(super::build::unknown_named(name, any, context.ctx()));
         }
@@ -252,6 +259,9 @@ impl Input {
         }
         if let Some(plain) = plain {
             return Ok(plain);
+        }
+        if of_hosts::is_one(kind) {
+            return of_hosts::compile(kind, any, context);
         }
         if is_known {
             return Self::with_options(kind, any, context);
@@ -382,11 +392,8 @@ impl Input {
             Input::Subject => peer(data, |peer| peer.certificate.subject.to_string()),
             Input::FilterState(key) => {
                 let object = data.info.object(key);
-                owned(
-                    object
-                        .and_then(|object| object.serialize_as_string())
-                        .map(String::into_bytes),
-                )
+                let text = object.and_then(|object| object.serialize_as_string());
+                owned(text.map(String::into_bytes))
             }
             Input::DynamicMetadata { filter, path } => {
                 let metadata = data.info.dynamic_metadata();
@@ -397,6 +404,8 @@ impl Input {
                 Some(value) => Fetched::Text(Cow::Borrowed(value)),
                 None => Fetched::Absent,
             },
+            Input::EndpointMetadata(place) => place.fetch(data.host, |host| host.endpoint),
+            Input::LocalityMetadata(place) => place.fetch(data.host, |host| host.locality),
             // Expressions ask by themselves.
             Input::Attributes => Fetched::Absent,
         }

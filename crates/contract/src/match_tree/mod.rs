@@ -15,6 +15,7 @@ mod domain;
 mod expression;
 mod input;
 mod message;
+mod of_hosts;
 mod predicate;
 #[cfg(test)]
 mod tests;
@@ -27,7 +28,7 @@ use nuncio_config::typed::{Ctx, Refused, SupportTable};
 use crate::headers::HeaderMap;
 use crate::listener_filter::Inspected;
 use crate::matching::PrefixTable;
-use crate::stream_info::StreamInfo;
+use crate::stream_info::{Metadata, StreamInfo};
 use address::Ranges;
 pub use build::unknown as unknown_extension;
 use domain::Domains;
@@ -40,6 +41,7 @@ pub use text_input::TextInput;
 /// Adds the inputs, matchers and structures that are known.
 pub(crate) fn support(table: &mut SupportTable) {
     input::support(table);
+    of_hosts::support(table);
     expression::support(table);
     value::support(table);
     build::support(table);
@@ -62,6 +64,17 @@ pub struct MatchData<'a> {
     pub inspected: Option<&'a Inspected>,
     /// The name of a stat, where the tree is asked about stats.
     pub stat: Option<&'a str>,
+    /// What is known of a host, where the tree is asked about hosts.
+    pub host: Option<HostData<'a>>,
+}
+
+/// What a tree may ask about a host.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct HostData<'a> {
+    /// Its own metadata, if it has some.
+    pub endpoint: Option<&'a Metadata>,
+    /// That of its locality.
+    pub locality: Option<&'a Metadata>,
 }
 
 impl<'a> MatchData<'a> {
@@ -75,6 +88,7 @@ impl<'a> MatchData<'a> {
             response_trailers: None,
             inspected: None,
             stat: None,
+            host: None,
         }
     }
 
@@ -88,6 +102,15 @@ impl<'a> MatchData<'a> {
             response_trailers: None,
             inspected: None,
             stat: Some(name),
+            host: None,
+        }
+    }
+
+    /// A host; `info` is a stream of which nothing is known.
+    pub fn of_host(host: HostData<'a>, info: &'a StreamInfo) -> Self {
+        MatchData {
+            host: Some(host),
+            ..Self::of_stat("", info)
         }
     }
 
@@ -101,6 +124,7 @@ impl<'a> MatchData<'a> {
             response_trailers: None,
             inspected: Some(inspected),
             stat: None,
+            host: None,
         }
     }
 
@@ -162,6 +186,11 @@ pub trait MatchContext {
 
     /// Whether the tree is asked about stats: then nothing else is known.
     fn is_of_stats(&self) -> bool {
+        false
+    }
+
+    /// Whether the tree is asked about hosts: then nothing else is known.
+    fn is_of_hosts(&self) -> bool {
         false
     }
 

@@ -2,7 +2,8 @@
 //!
 //! Envoy's engine is RE2; the `regex` crate keeps the same promise of linear time, and [`re2`] translates the
 //! syntax. Each byte is a character, also one that is no UTF-8, so that what stands beside it cannot hide it. A pattern
-//! must match the whole input. Limit: a compiled program of 1 MiB.
+//! must match the whole input. Limit: a compiled program of 1 MiB, whatever limit a matcher or the runtime sets for
+//! RE2's instructions (Envoy's is 100 by default).
 
 use nuncio_config::message;
 use nuncio_config::typed::{Ctx, Refused, Spanned};
@@ -23,7 +24,7 @@ message! {
 message! {
     /// The engine's marker: RE2 is the only one, so there is nothing to choose.
     pub struct GoogleRe2: "envoy.type.matcher.v3.RegexMatcher.GoogleRE2" {
-        inert max_program_size = "Envoy itself only warns about it; the program size is limited anyway";
+        inert max_program_size = "programs have a limit of their own, which is a wider one";
     }
 }
 

@@ -32,6 +32,11 @@ pub trait FilterStateObject: Any + Send + Sync {
         None
     }
 
+    /// Whether the object says yes or no; none if it is something else.
+    fn flag(&self) -> Option<bool> {
+        None
+    }
+
     /// The object's hash, for hash policies; none if it is not made for that.
     fn hash(&self) -> Option<u64> {
         None

@@ -103,7 +103,7 @@ impl Metadata {
             .map(|(_, fields)| fields)
     }
 
-    /// The value at `path` in a namespace; `path` has at least one name.
+    /// The value at `path` in a namespace; nothing is at an empty path.
     pub fn value<'a>(&'a self, namespace: &str, path: &[Box<str>]) -> Option<&'a Value> {
         let (first, rest) = path.split_first()?;
         let mut value = self.namespace(namespace)?.get(first)?;

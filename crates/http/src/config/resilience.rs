@@ -44,6 +44,14 @@ message! {
 }
 
 message! {
+    /// Redirects as an object of filter state says.
+    pub struct FilterStateRedirectConfig: "envoy.extensions.internal_redirect.filter_state.v3.FilterStateConfig" {
+        pub(crate) redirect_enabled_key: String,
+        pub(crate) redirect_if_absent: bool,
+    }
+}
+
+message! {
     /// Several tries at once.
     pub struct HedgePolicy: "envoy.config.route.v3.HedgePolicy" {
         pub(crate) hedge_on_per_try_timeout: bool,

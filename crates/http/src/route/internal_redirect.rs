@@ -8,7 +8,8 @@ use nuncio_contract::headers::HeaderName;
 
 use crate::config::connection_manager::Extension;
 use crate::config::resilience::{
-    AllowListedRoutesConfig, InternalRedirectPolicy, PreviousRoutesConfig, SafeCrossSchemeConfig,
+    AllowListedRoutesConfig, FilterStateRedirectConfig, InternalRedirectPolicy,
+    PreviousRoutesConfig, SafeCrossSchemeConfig,
 };
 
 const FOLLOWED_STATUSES: [u32; 5] = [301, 302, 303, 307, 308];
@@ -37,6 +38,13 @@ pub enum RedirectPredicate {
     AllowListedRoutes(Box<[Box<str>]>),
     /// The client speaks http and the target https.
     SafeCrossScheme,
+    /// An object of filter state says no.
+    FilterState {
+        /// What the object is called.
+        key: Box<str>,
+        /// What there is to do without one.
+        if_absent: bool,
+    },
 }
 
 impl RedirectPolicy {
@@ -109,6 +117,13 @@ impl RedirectPredicate {
                     .iter()
                     .map(|it| it.as_str().into());
                 Ok(Self::AllowListedRoutes(names.collect()))
+            }
+            "envoy.extensions.internal_redirect.filter_state.v3.FilterStateConfig" => {
+                let config: FilterStateRedirectConfig = any.decode(ctx)?;
+                Ok(Self::FilterState {
+                    key: config.redirect_enabled_key.as_str().into(),
+                    if_absent: config.redirect_if_absent,
+                })
             }
             other => {
                 ctx.error(any.span, unregistered(extension, other));

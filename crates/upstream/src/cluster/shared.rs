@@ -11,8 +11,7 @@ use nuncio_contract::stats::groups::{
     TlsSocketFactoryStats, TlsStats, TransportSocketMatchStats,
 };
 use nuncio_contract::stats::{Counter, Scope};
-use nuncio_contract::stream_info::metadata::Struct;
-use nuncio_contract::stream_info::{StreamInfo, UPSTREAM_DYNAMIC_PORT};
+use nuncio_contract::stream_info::{Metadata, StreamInfo, UPSTREAM_DYNAMIC_PORT};
 use nuncio_net::tasks::spawn_seldom;
 use nuncio_net::tls::{ClientTls, Expirations};
 use nuncio_net::transport::TcpSocketStats;
@@ -33,7 +32,7 @@ use crate::destination::Destination;
 use crate::forward_proxy::Asked;
 use crate::load_balancing::Snapshot;
 use crate::outlier_detection::{OutlierSettings, Outliers};
-use crate::socket_match::SocketMatch;
+use crate::socket_match::{SocketMatch, SocketMatches, SocketSearch};
 use crate::transport_socket::TransportSocket;
 
 /// Hosts, and what load balancers make of them.
@@ -307,8 +306,10 @@ impl ClusterShared {
         let Some(matches) = &self.settings.socket_matches else {
             return;
         };
-        for host in hosts.iter() {
-            let place = matches.find_for(host);
+        let mut search = None;
+        for host in hosts.iter().filter(|host| !host.has_looked_for_socket()) {
+            let search = search.get_or_insert_with(|| matches.search());
+            let place = search.find_for(host);
             let socket = place.and_then(|place| matches.socket(place));
             if host.give_socket(socket.cloned()) && host.is_new() {
                 self.count_socket(place);
@@ -316,12 +317,17 @@ impl ClusterShared {
         }
     }
 
-    /// Counts the transport socket of a host that goes on with the past of another. Called by the main thread alone.
-    pub(crate) fn count_socket_of(&self, host: &Host) {
-        let matches = self.settings.socket_matches.as_ref();
-        match matches.and_then(|matches| matches.find_for(host)) {
+    /// Begins a search for transport sockets that hosts choose, where there are some.
+    pub(crate) fn socket_search(&self) -> Option<SocketSearch<'_>> {
+        let matches = self.settings.socket_matches.as_deref();
+        matches.map(SocketMatches::search)
+    }
+
+    /// Counts what was found for a host that goes on with the past of another. Called by the main thread alone.
+    pub(crate) fn count_socket_or_default(&self, place: Option<usize>) {
+        match place {
             None => self.membership.count_default_socket(),
-            place => self.count_socket(place),
+            Some(_) => self.count_socket(place),
         }
     }
 
@@ -341,17 +347,14 @@ impl ClusterShared {
     pub(crate) fn socket_for_check<'a>(
         &'a self,
         host: &'a Host,
-        criteria: Option<&Struct>,
+        criteria: Option<&Metadata>,
     ) -> &'a TransportSocket {
         let matches = self.settings.socket_matches.as_deref();
         let (Some(matches), Some(criteria)) = (matches, criteria) else {
             return self.socket_of(host);
         };
-        let place = matches.find(Some(criteria));
-        match place {
-            Some(_) => self.count_socket(place),
-            None => self.membership.count_default_socket(),
-        }
+        let place = matches.search().find_with(host, criteria);
+        self.count_socket_or_default(place);
         let socket = place.and_then(|place| matches.socket(place));
         socket.map_or(&self.transport_socket, |socket| socket)
     }

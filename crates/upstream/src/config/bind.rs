@@ -1,15 +1,21 @@
 //! `BindConfig`: where connections to hosts come from, and what is set on their sockets. Options are set before a
-//! socket is bound; those of other states do nothing here, as in Envoy. Not there, and so refused:
-//! `local_address_selector`.
+//! socket is bound; those of other states do nothing here, as in Envoy. `local_address_selector` may be the one that
+//! chooses by IP version, which is what is done without it. Not there, and so refused: `filter_state_override`, which
+//! chooses network namespaces.
 
 use std::net::SocketAddr;
 
 use nuncio_config::message;
-use nuncio_config::typed::{Ctx, Refused};
+use nuncio_config::typed::{Any, Ctx, Refused};
 use nuncio_net::connect::Sources;
 use nuncio_net::socket_options::{SocketOption, SocketOptions};
 
 use super::endpoints::{PortSpecifier, SocketAddress};
+
+const DEFAULT_SELECTOR: &str =
+    "envoy.config.upstream.local_address_selector.v3.DefaultLocalAddressSelector";
+const OVERRIDE_SELECTOR: &str =
+    "envoy.extensions.local_address_selectors.filter_state_override.v3.Config";
 
 message! {
     /// Addresses to connect from.
@@ -19,7 +25,21 @@ message! {
         pub(crate) extra_source_addresses: Vec<ExtraSourceAddress>,
         pub(crate) additional_source_addresses: Vec<SocketAddress>,
         pub(crate) socket_options: Vec<SocketOption>,
+        pub(crate) local_address_selector: Option<AddressSelector>,
     }
+}
+
+message! {
+    /// Who chooses among the addresses.
+    pub struct AddressSelector: "envoy.config.core.v3.TypedExtensionConfig" {
+        name: String,
+        typed_config: Any,
+    }
+}
+
+message! {
+    /// The IP version chooses.
+    pub(crate) struct DefaultAddressSelector: "envoy.config.upstream.local_address_selector.v3.DefaultLocalAddressSelector" {}
 }
 
 message! {
@@ -47,12 +67,36 @@ pub struct Bound {
     pub options: SocketOptions,
 }
 
+impl AddressSelector {
+    fn check(&self, ctx: &mut Ctx) -> Result<(), Refused> {
+        let any = &self.typed_config;
+        match any.type_name() {
+            DEFAULT_SELECTOR => any.decode::<DefaultAddressSelector>(ctx).map(|_| ()),
+            OVERRIDE_SELECTOR => {
+                let what = "choosing a network namespace by filter state";
+                Err(ctx.unsupported_here(any.span, what))
+            }
+            other => {
+                let name = &self.name;
+                let text = format!(
+                    "Didn't find a registered implementation for '{name}' with type URL: '{other}'"
+                );
+                ctx.error(any.span, text);
+                Err(Refused)
+            }
+        }
+    }
+}
+
 impl BindConfig {
     /// The addresses of a cluster (`Cluster NAME`), or of all that say nothing themselves (`Bootstrap`).
     ///
     /// # Errors
     /// [`Refused`] when they are no addresses, or are not one of each IP version.
     pub fn compile(&self, of: &str, ctx: &mut Ctx) -> Result<Bound, Refused> {
+        if let Some(selector) = &self.local_address_selector {
+            selector.check(ctx)?;
+        }
         let extra = self
             .extra_source_addresses
             .iter()

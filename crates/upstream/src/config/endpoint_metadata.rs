@@ -25,13 +25,13 @@ message! {
 }
 
 impl EndpointMetadata {
-    /// What is for filters; `None` when there is nothing.
-    pub(super) fn read(&self) -> Option<Arc<Metadata>> {
+    /// What is for filters. Empty metadata is not the same as none to who chooses transport sockets.
+    pub(super) fn read(&self) -> Arc<Metadata> {
         let mut metadata = Metadata::default();
         for (namespace, fields) in &self.filter_metadata {
             metadata.merge(namespace, struct_of(fields));
         }
-        (!metadata.is_empty()).then(|| Arc::new(metadata))
+        Arc::new(metadata)
     }
 
     /// The address of the proxy through which the endpoint is reached.

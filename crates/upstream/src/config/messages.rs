@@ -8,6 +8,7 @@ use nuncio_contract::config_source::ConfigSource;
 use nuncio_contract::dns_resolver::{
     ChosenResolver, DnsResolutionConfig, DnsResolverExtension, ResolverAddress, ResolverFields,
 };
+use nuncio_contract::match_tree::MatcherMessage;
 use nuncio_contract::metadata_message::MetadataMessage;
 
 use super::http2_options::Http2Options;
@@ -60,7 +61,9 @@ message! {
         pub(crate) wait_for_warm_on_init: Option<bool>,
         pub(crate) transport_socket: Option<TransportSocketMessage>,
         pub(crate) transport_socket_matches: Vec<TransportSocketMatch>,
+        pub(crate) transport_socket_matcher: Option<MatcherMessage>,
         pub(crate) upstream_bind_config: Option<BindConfig>,
+        pub(crate) upstream_config: Option<UpstreamConfig>,
         pub(crate) upstream_connection_options: Option<UpstreamConnectionOptions>,
         pub(crate) preconnect_policy: Option<PreconnectPolicy>,
         pub(crate) close_connections_on_host_health_failure: bool,
@@ -405,3 +408,4 @@ pub(crate) use super::load_balancing::old::{
 pub(crate) use super::original_dst::OriginalDstLbConfig;
 pub(crate) use super::outlier_detection::OutlierDetection;
 pub(crate) use super::transport_socket::{RawBuffer, TransportSocketMatch, TransportSocketMessage};
+use super::upstream_config::UpstreamConfig;

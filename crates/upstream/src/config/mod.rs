@@ -31,6 +31,7 @@ mod tcp_options;
 mod tests;
 mod thrift_options;
 mod transport_socket;
+mod upstream_config;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -154,9 +155,9 @@ impl ClusterConfig {
                 settings.thrift = thrift_options::read(any, ctx)?;
             }
         }
+        upstream_config::check(cluster.upstream_config.as_ref(), ctx)?;
         settings.provided = kind.provided;
-        settings.socket_matches =
-            transport_socket::read_matches(&cluster.transport_socket_matches, ctx)?;
+        settings.socket_matches = transport_socket::read_matches(&cluster, ctx)?;
         transport_socket::check_agreement(&cluster, &settings, &socket, ctx);
         transport_socket::check_quic(&cluster, &settings, &socket, ctx);
         let matches = settings.socket_matches.iter();

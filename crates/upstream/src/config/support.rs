@@ -3,6 +3,7 @@
 use nuncio_config::typed::{FromValue, SupportTable};
 
 use super::aggregate::AggregateCluster;
+use super::bind::DefaultAddressSelector;
 use super::composite::CompositeCluster;
 use super::forward_proxy::ForwardProxyCluster;
 use super::header_case::PreserveCase;
@@ -18,6 +19,8 @@ use super::transport_socket::{
     HttpProxySocket, InternalUpstream, ProxyProtocolSocket, QuicUpstream, StartTls, TapSocket,
     TcpStatsSocket,
 };
+use super::upstream_config::{GenericHttpPool, GenericTcpPool};
+use crate::socket_tree::NameAction;
 
 /// Adds the cluster's message, and those that stand behind an `Any` in it.
 pub fn support(table: &mut SupportTable) {
@@ -33,7 +36,11 @@ pub fn support(table: &mut SupportTable) {
     EventFileSink::support(table);
     RedisHealthCheck::support(table);
     ThriftHealthCheck::support(table);
+    DefaultAddressSelector::support(table);
+    GenericHttpPool::support(table);
+    GenericTcpPool::support(table);
     RawBuffer::support(table);
+    NameAction::support(table);
     ProxyProtocolSocket::support(table);
     InternalUpstream::support(table);
     HttpProxySocket::support(table);

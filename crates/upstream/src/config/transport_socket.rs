@@ -20,6 +20,7 @@ use super::messages::Cluster;
 use crate::cluster::{ClusterSettings, UpstreamProtocol};
 use crate::proxy_protocol::{ProxyVersion, UpstreamProxyProtocol};
 use crate::socket_match::{SocketMatch, SocketMatches};
+use crate::socket_tree::SocketTree;
 use crate::transport_socket::{Behind, Http11Proxy, Passthrough, QuicTls, TransportSocket};
 
 message! {
@@ -228,25 +229,41 @@ pub(super) fn read(
 
 /// The transport sockets of hosts with certain metadata, if there are some.
 pub(super) fn read_matches(
-    matches: &[TransportSocketMatch],
+    cluster: &Cluster,
     ctx: &mut Ctx,
 ) -> Result<Option<Box<SocketMatches>>, Refused> {
-    let mut all = Vec::with_capacity(matches.len());
-    for one in matches {
+    let mut all: Vec<SocketMatch> = Vec::new();
+    for one in &cluster.transport_socket_matches {
         let Some(message) = &one.transport_socket else {
             let text = "Didn't find a registered implementation for name: ''";
             ctx.error(one.span(), text);
             return Err(Refused);
         };
         let socket = read(Some(message), ctx)?;
+        let name = &one.name;
+        let is_chosen_by_name = cluster.transport_socket_matcher.is_some();
+        if is_chosen_by_name && all.iter().any(|other| *other.name == **name) {
+            let text = format!(
+                "Duplicate transport socket name '{name}' found in transport_socket_matches"
+            );
+            ctx.error(one.span(), text);
+            return Err(Refused);
+        }
         let wanted = one.r#match.as_ref();
         all.push(SocketMatch {
-            name: one.name.as_str().into(),
+            name: name.as_str().into(),
             wanted: wanted.map_or_else(Default::default, |wanted| struct_of(wanted)),
             socket: Arc::new(socket),
         });
     }
-    Ok((!all.is_empty()).then(|| Box::new(SocketMatches { all })))
+    let tree = match &cluster.transport_socket_matcher {
+        Some(message) => {
+            let names: Vec<_> = all.iter().map(|one| &*one.name).collect();
+            Some(Arc::new(SocketTree::compile(message, &names, ctx)?))
+        }
+        None => None,
+    };
+    Ok((!all.is_empty()).then(|| Box::new(SocketMatches { all, tree })))
 }
 
 /// HTTP/3 needs QUIC. As in Envoy the socket's name has to say so.

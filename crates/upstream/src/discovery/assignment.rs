@@ -7,7 +7,7 @@
 //! taken off, until they fail. As in Envoy a share of requests that are turned away comes into force with other hosts.
 //!
 //! Different from Envoy: a host that gets another name takes the place of the old one; Envoy keeps a healthy one
-//! beside it.
+//! beside it. Other metadata of its locality counts at once, for a host that stays; Envoy passes it over.
 
 use std::collections::{HashMap, HashSet};
 use std::net::SocketAddr;
@@ -17,6 +17,7 @@ use nuncio_contract::stream_info::Address;
 
 use crate::cluster::{ClusterShared, HealthFlags, Host, HostSet};
 use crate::config::{Assignment, EndpointSpec};
+use crate::socket_match::SocketSearch;
 
 /// What another host in the place of one has of its checks.
 const FOUND_BY_CHECKS: HealthFlags = HealthFlags::FAILED_ACTIVE_HC
@@ -28,6 +29,8 @@ const FOUND_BY_CHECKS: HealthFlags = HealthFlags::FAILED_ACTIVE_HC
 pub fn assign(cluster: &ClusterShared, assignment: &Assignment) -> bool {
     let known = cluster.hosts();
     let by_address: HashMap<_, _> = known.iter().map(|old| (place_of(old), old)).collect();
+    let search = cluster.socket_search();
+    let search = search.as_ref();
     let mut seen = HashSet::new();
     let mut hosts: Vec<Arc<Host>> = Vec::new();
     for endpoint in &assignment.endpoints {
@@ -37,7 +40,7 @@ pub fn assign(cluster: &ClusterShared, assignment: &Assignment) -> bool {
         let made = endpoint.host(ip);
         if seen.insert((made.address, made.not_ip.clone())) {
             hosts.push(match by_address.get(&place_of(&made)) {
-                Some(old) => follow(old, made, endpoint, cluster),
+                Some(old) => follow(old, made, endpoint, (cluster, search)),
                 None => Arc::new(begin(made, cluster)),
             });
         }
@@ -100,7 +103,7 @@ fn follow(
     old: &Arc<Host>,
     mut new: Host,
     endpoint: &EndpointSpec,
-    cluster: &ClusterShared,
+    (cluster, search): (&ClusterShared, Option<&SocketSearch<'_>>),
 ) -> Arc<Host> {
     old.change_health(HealthFlags::HEALTHY, HealthFlags::PENDING_DYNAMIC_REMOVAL);
     let is_other =
@@ -109,9 +112,10 @@ fn follow(
         return Arc::new(begin_again(old, new, cluster));
     }
     // As in Envoy, the transport socket of each host that is told is looked up, and once more for other metadata.
-    cluster.count_socket_of(&new);
+    let place = search.and_then(|search| search.find_for(&new));
+    cluster.count_socket_or_default(place);
     if old.metadata != new.metadata {
-        cluster.count_socket_of(&new);
+        cluster.count_socket_or_default(place);
     }
     new.addresses.clone_from(&old.addresses);
     let is_same = old.weight == new.weight
@@ -119,6 +123,7 @@ fn follow(
         && old.locality_weight == new.locality_weight
         && old.discovered_health == endpoint.health
         && old.metadata == new.metadata
+        && old.locality_metadata == new.locality_metadata
         && old.http_proxy == new.http_proxy;
     match is_same {
         true => Arc::clone(old),
@@ -170,6 +175,7 @@ mod tests {
             locality: Arc::<Locality>::default(),
             locality_weight: 0,
             metadata: None,
+            locality_metadata: None,
             http_proxy: None,
             check: None,
             not_ip: None,

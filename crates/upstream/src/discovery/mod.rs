@@ -167,6 +167,7 @@ impl EndpointSpec {
         host.discovered_health = self.health;
         host.locality_weight = self.locality_weight;
         host.metadata = self.metadata.clone();
+        host.locality_metadata = self.locality_metadata.clone();
         host.http_proxy.clone_from(&self.http_proxy);
         host.check = self.check.clone();
         host.not_ip = self.not_ip.clone();

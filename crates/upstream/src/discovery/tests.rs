@@ -22,6 +22,7 @@ fn endpoint(address: &str, port: u16) -> EndpointSpec {
         locality: Arc::<Locality>::default(),
         locality_weight: 0,
         metadata: None,
+        locality_metadata: None,
         http_proxy: None,
         check: None,
         not_ip: None,

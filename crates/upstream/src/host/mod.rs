@@ -86,6 +86,8 @@ pub struct Host {
     pub discovered_health: DiscoveredHealth,
     /// What discovery says beyond that, if anything.
     pub metadata: Option<Arc<Metadata>>,
+    /// The same of its locality.
+    pub locality_metadata: Option<Arc<Metadata>>,
     /// The HTTP proxy through which it is reached, if it has one of its own.
     pub http_proxy: Option<Box<SocketAddr>>,
     /// How its health checks differ from its cluster's, if they do.
@@ -140,6 +142,7 @@ impl Host {
             locality_weight: 0,
             discovered_health: DiscoveredHealth::Unknown,
             metadata: None,
+            locality_metadata: None,
             http_proxy: None,
             check: None,
             not_ip: None,
@@ -243,6 +246,11 @@ impl Host {
     /// Its own transport socket, if it has one.
     pub(crate) fn socket(&self) -> Option<&Arc<TransportSocket>> {
         self.socket.get()?.as_ref()
+    }
+
+    /// Whether it has its transport socket, or is known to have none of its own.
+    pub(crate) fn has_looked_for_socket(&self) -> bool {
+        self.socket.get().is_some()
     }
 
     /// Gives it its own transport socket, or none; false if that was done before.

@@ -209,6 +209,11 @@ impl Redirect<'_> {
         let is_accepted = predicates.all(|predicate| match predicate {
             RedirectPredicate::AllowListedRoutes(names) => names.iter().any(|it| **it == *name),
             RedirectPredicate::SafeCrossScheme => !from_http || to_http,
+            RedirectPredicate::FilterState { key, if_absent } => {
+                // As in Envoy, an object of another kind says no.
+                let object = state.info.object(key);
+                object.map_or(*if_absent, |object| object.flag() == Some(true))
+            }
             RedirectPredicate::PreviousRoutes => followed(state).is_first(from, name),
         });
         if !is_accepted {

@@ -47,6 +47,8 @@ pub struct EndpointSpec {
     pub locality_weight: u32,
     /// Its metadata, if any.
     pub metadata: Option<Arc<Metadata>>,
+    /// That of its locality, if any.
+    pub locality_metadata: Option<Arc<Metadata>>,
     /// The HTTP proxy through which it is reached, if it has one of its own.
     pub http_proxy: Option<Box<SocketAddr>>,
     /// How its health checks differ from its cluster's, if they do.
@@ -137,6 +139,7 @@ fn specs(
             Some(metadata) => metadata.proxy_address(ctx)?,
             None => None,
         };
+        let metadata = group.metadata.as_ref().map(EndpointMetadata::read);
         for endpoint in &group.lb_endpoints {
             if is_address(cluster_type) && endpoint.address().is_none() {
                 let text = format!("Address must be set: . {RESOLVER_ADVICE}");
@@ -147,6 +150,7 @@ fn specs(
             check_address(endpoint, cluster_type, ctx)?;
             endpoints.extend(spec.map(|spec| EndpointSpec {
                 http_proxy: spec.http_proxy.or_else(|| http_proxy.clone()),
+                locality_metadata: metadata.clone(),
                 ..spec
             }));
         }
@@ -253,7 +257,8 @@ impl LbEndpoint {
             health: self.health_status.discovered(),
             locality: Arc::clone(locality),
             locality_weight: 0,
-            metadata: self.metadata.as_ref().and_then(EndpointMetadata::read),
+            metadata: self.metadata.as_ref().map(EndpointMetadata::read),
+            locality_metadata: None,
             http_proxy: match &self.metadata {
                 Some(metadata) => metadata.proxy_address(ctx)?,
                 None => None,

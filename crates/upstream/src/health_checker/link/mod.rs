@@ -7,14 +7,15 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use nuncio_contract::headers::HeaderMap;
-use nuncio_contract::stream_info::Address;
 use nuncio_contract::stream_info::metadata::Struct;
+use nuncio_contract::stream_info::{Address, Metadata};
 use nuncio_net::tls::{TlsCounts, Wishes};
 use nuncio_net::transport::Transport;
 use nuncio_net::{connect, pipe};
 
 use crate::cluster::{ClusterShared, Host};
 use crate::http11_proxy;
+use crate::socket_match::metadata_of;
 use http1::Http1Link;
 use http2::Http2Link;
 
@@ -28,7 +29,7 @@ pub(crate) struct Dialer {
     /// What is offered by ALPN.
     alpn: Box<[Vec<u8>]>,
     /// What their transport sockets are chosen by, in the place of hosts' metadata.
-    socket_criteria: Option<Struct>,
+    socket_criteria: Option<Metadata>,
     tls_counts: Option<TlsCounts>,
 }
 
@@ -67,7 +68,7 @@ impl Dialer {
         Self {
             tls_counts: is_tls.then(|| TlsCounts::new(cluster.scope().clone())),
             alpn,
-            socket_criteria,
+            socket_criteria: socket_criteria.map(metadata_of),
             cluster,
         }
     }
