@@ -53,6 +53,8 @@ pub enum SpanKind {
 pub struct SpanStart<'a> {
     /// Its side.
     pub kind: SpanKind,
+    /// Whether it is on its way out of what the proxy stands in front of.
+    pub is_outbound: bool,
     /// When the request came.
     pub begin: SystemTime,
     /// Whether it is to be reported, as far as we decide that.

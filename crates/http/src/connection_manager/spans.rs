@@ -70,6 +70,7 @@ impl ConnectionManager {
                 true => SpanKind::Server,
                 false => SpanKind::Client,
             },
+            is_outbound: settings.is_outbound,
             begin: state.info.start_time(),
             is_sampled: !matches!(reason, TraceReason::NotTraceable | TraceReason::HealthCheck),
             request: &state.request,

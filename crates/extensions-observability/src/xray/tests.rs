@@ -1,0 +1,105 @@
+//! What is said of traces in `x-amzn-trace-id`, and what configurations are refused.
+
+use std::sync::Arc;
+
+use nuncio_config::source::{Format, Source};
+use nuncio_config::typed::{Ctx, Refused, decode};
+use nuncio_config::{interpret, text};
+use nuncio_contract::tracing::{self, Provider, TracerRooms};
+
+use super::context::{Context, read, write};
+
+#[test]
+fn what_was_written_is_read() {
+    let value = write(
+        "1-58406cf0-a006649127e371903a2de979",
+        "53995c3f42cd8ad8",
+        true,
+    );
+    let wanted = "Root=1-58406cf0-a006649127e371903a2de979;Parent=53995c3f42cd8ad8;Sampled=1";
+    assert_eq!(value, wanted);
+    let context = read(&value);
+    assert_eq!(context.trace_id, "1-58406cf0-a006649127e371903a2de979");
+    assert_eq!(context.parent_id, "53995c3f42cd8ad8");
+    assert_eq!(context.is_sampled, Some(true));
+}
+
+#[test]
+fn what_is_not_known_is_nothing_and_blanks_count() {
+    assert_eq!(read(""), Context::default());
+    let context = read("Self=1;ROOT=A=b; Parent=2;sampled=?");
+    assert_eq!(context.trace_id, "a=b");
+    assert_eq!(context.parent_id, "");
+    assert_eq!(context.is_sampled, None);
+    assert_eq!(read("Sampled=1;Sampled=0").is_sampled, Some(false));
+}
+
+/// The rooms of the family.
+const ROOMS: TracerRooms = &[crate::TRACERS];
+
+/// What is said of a tracer with these fields.
+fn said_of(fields: &str) -> (bool, Vec<String>) {
+    let mut ctx = Ctx::default();
+    let yaml = format!(
+        "{{name: t, typed_config: {{'@type': type.googleapis.com/{}, segment_name: a, {fields}}}}}",
+        super::ROOM.message
+    );
+    let source = Source::new("tracer.yaml", Format::Yaml, yaml);
+    let compiled = text::parse(&source, 0, &text::Limits::default(), &mut ctx.diagnostics)
+        .and_then(|node| {
+            let descriptor = nuncio_api::message("envoy.config.trace.v3.Tracing.Http")?;
+            interpret::interpret(descriptor, &node, &mut ctx.diagnostics)
+        })
+        .ok_or(Refused)
+        .and_then(|tree| decode::<Provider>(&Arc::new(tree), &mut ctx))
+        .and_then(|provider| tracing::compile(&provider, ROOMS, &mut ctx));
+    let said = ctx.diagnostics.iter();
+    (
+        compiled.is_ok(),
+        said.map(|it| it.message.clone()).collect(),
+    )
+}
+
+#[test]
+fn the_daemon_has_an_ip_address_and_is_told_by_datagrams() {
+    for address in ["127.0.0.1", "'::1'", "'[::1]'"] {
+        let fields =
+            format!("daemon_endpoint: {{protocol: UDP, address: {address}, port_value: 1}}");
+        assert_eq!(said_of(&fields), (true, Vec::new()), "{address}");
+    }
+    for (fields, wanted) in [
+        ("", "X-Ray daemon endpoint must be a UDP socket address"),
+        (
+            "daemon_endpoint: {address: 127.0.0.1, port_value: 1}",
+            "X-Ray daemon endpoint must be a UDP socket address",
+        ),
+        (
+            "daemon_endpoint: {protocol: UDP, address: localhost, port_value: 1}",
+            "malformed IP address: localhost",
+        ),
+    ] {
+        assert_eq!(said_of(fields), (false, vec![wanted.to_owned()]));
+    }
+}
+
+#[test]
+fn rules_that_cannot_be_read_are_warned_of() {
+    let daemon = "daemon_endpoint: {protocol: UDP, address: 127.0.0.1, port_value: 1}";
+    for (source, wanted) in [
+        (
+            "filename: /nowhere/rules.json",
+            "the sampling rules cannot be read, so",
+        ),
+        (
+            "inline_string: '{\"version\":1}'",
+            "its `version` must be 2",
+        ),
+    ] {
+        let (is_taken, said) = said_of(&format!("{daemon}, sampling_rule_manifest: {{{source}}}"));
+        assert!(is_taken);
+        assert!(
+            said.iter().all(|it| it.contains(wanted)) && said.len() == 1,
+            "{said:?}"
+        );
+    }
+}

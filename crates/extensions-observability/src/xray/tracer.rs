@@ -1,0 +1,109 @@
+//! The tracer of a worker: a socket to the daemon, and what all segments say.
+
+use std::cell::OnceCell;
+use std::rc::{Rc, Weak};
+use std::sync::Arc;
+
+use nuncio_contract::headers::{HeaderMap, HeaderName, Known};
+use nuncio_contract::services::WorkerServices;
+use nuncio_contract::tracing::{Span, SpanStart, Tracer};
+
+use super::config::Settings;
+use super::context;
+use super::manifest::{Request, Throw};
+use super::span::{Told, XRaySpan};
+use crate::statsd::udp::{Collector, Datagram};
+
+/// Before each segment, on a line of its own.
+const HEADER: &[u8] = b"{\"format\":\"json\",\"version\":1}\n";
+
+/// The tracer.
+pub(super) struct XRayTracer {
+    pub(super) settings: Arc<Settings>,
+    pub(super) header: Option<HeaderName>,
+    /// Opened with the first segment; none if that failed.
+    socket: OnceCell<Option<Datagram>>,
+    me: Weak<XRayTracer>,
+}
+
+impl XRayTracer {
+    pub(super) fn new(settings: &Arc<Settings>) -> Rc<Self> {
+        Rc::new_cyclic(|me| XRayTracer {
+            settings: Arc::clone(settings),
+            header: HeaderName::parse("x-amzn-trace-id").ok(),
+            socket: OnceCell::new(),
+            me: Weak::clone(me),
+        })
+    }
+
+    /// Tells the daemon of a segment.
+    pub(super) fn send(&self, segment: &[u8]) {
+        let to = Collector::Ip(self.settings.daemon);
+        let socket = self.socket.get_or_init(|| Datagram::open(&to).ok());
+        if let Some(socket) = socket {
+            socket.send(&[HEADER, segment].concat());
+        }
+    }
+
+    fn is_sampled(&self, start: &SpanStart<'_>) -> bool {
+        let text = |name| start.request.get_str(name).unwrap_or_default();
+        let request = Request {
+            host: text(Known::Authority),
+            method: text(Known::Method),
+            path: text(Known::Path),
+        };
+        let throw = Throw {
+            now: start.services.now(),
+            random: start.services.random_u64(),
+        };
+        self.settings.manifest.sample(&request, &throw)
+    }
+}
+
+/// The id of a span.
+pub(super) fn span_id(services: &dyn WorkerServices) -> String {
+    format!("{:016x}", services.random_u64())
+}
+
+/// The id of a trace that begins now.
+fn trace_id(services: &dyn WorkerServices) -> String {
+    let since = services.wall().duration_since(std::time::UNIX_EPOCH);
+    let seconds = since.unwrap_or_default().as_secs();
+    let low = services.random_u64() >> 32;
+    format!("1-{seconds:08x}-{:016x}{low:08x}", services.random_u64())
+}
+
+/// All that a header says, values of several lines as one.
+fn text<'h>(headers: &'h HeaderMap, name: &HeaderName) -> Option<&'h str> {
+    std::str::from_utf8(headers.get(name)?).ok()
+}
+
+impl Tracer for XRayTracer {
+    fn begin(&self, start: &SpanStart<'_>) -> Option<Box<dyn Span>> {
+        let said = self.header.as_ref();
+        let said = said.and_then(|name| text(start.request, name));
+        let said = said.map(context::read);
+        let decided = said.as_ref().and_then(|said| said.is_sampled);
+        let is_sampled = decided.unwrap_or_else(|| self.is_sampled(start));
+        let (trace_id, parent_id) = match said {
+            Some(said) => (said.trace_id, said.parent_id),
+            None => (trace_id(start.services), String::new()),
+        };
+        let mut told = Told::default();
+        if let Some(client) = start.request.get_str(Known::XForwardedFor) {
+            told.set_client(client, true);
+        }
+        Some(Box::new(XRaySpan {
+            tracer: self.me.upgrade()?,
+            name: self.settings.name.to_string(),
+            id: span_id(start.services),
+            trace_id,
+            parent_id,
+            begin: start.begin,
+            is_sampled,
+            is_outbound: start.is_outbound,
+            is_child: false,
+            told,
+        }))
+    }
+}
