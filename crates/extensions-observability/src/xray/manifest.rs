@@ -8,7 +8,7 @@ use serde_json::{Map, Value};
 
 const VERSION: f64 = 2.0;
 const DEFAULT_TARGET: u32 = 1;
-const DEFAULT_RATE: f64 = 0.5;
+const DEFAULT_RATE: f64 = 0.05;
 const SECOND_MS: u32 = 1000;
 
 /// What rules look at.
@@ -28,7 +28,7 @@ pub(super) struct Throw {
 #[derive(Debug)]
 pub(super) struct Manifest {
     rules: Vec<Rule>,
-    /// Of requests that no rule fits; as in Envoy that of the manifest only where it has rules as well.
+    /// Of requests that no rule fits.
     default: Limits,
     began: Instant,
 }
@@ -111,14 +111,10 @@ impl Manifest {
     /// Reads a manifest; of one that is wrong somewhere what comes before holds.
     pub(super) fn read(text: &[u8]) -> (Self, Option<&'static str>) {
         let mut manifest = Manifest::default();
-        let mut default = None;
         let wrong = match text {
             [] => None,
-            text => read_into(text, &mut default, &mut manifest.rules).err(),
+            text => read_into(text, &mut manifest).err(),
         };
-        if let Some(default) = default.filter(|_| !manifest.rules.is_empty()) {
-            manifest.default = default;
-        }
         (manifest, wrong)
     }
 
@@ -138,11 +134,7 @@ impl Manifest {
     }
 }
 
-fn read_into(
-    text: &[u8],
-    default: &mut Option<Limits>,
-    rules: &mut Vec<Rule>,
-) -> Result<(), &'static str> {
+fn read_into(text: &[u8], into: &mut Manifest) -> Result<(), &'static str> {
     let manifest: Map<String, Value> =
         serde_json::from_slice(text).map_err(|_no_json| "it is no JSON object")?;
     let version = manifest.get("version").and_then(Value::as_f64);
@@ -152,7 +144,7 @@ fn read_into(
     let of_default = manifest.get("default").and_then(Value::as_object);
     let of_default = of_default.ok_or("it has no rule `default`")?;
     names(of_default)?;
-    *default = Some(Limits::read(of_default)?);
+    into.default = Limits::read(of_default)?;
     let Some(all) = manifest.get("rules") else {
         return Ok(());
     };
@@ -160,7 +152,7 @@ fn read_into(
         let rule = rule.as_object().ok_or("each rule must be an object")?;
         let [host, method, path] = names(rule)?;
         let limits = Limits::read(rule)?;
-        rules.push(Rule {
+        into.rules.push(Rule {
             host,
             method,
             path,
@@ -256,7 +248,7 @@ mod tests {
         assert!(wrong.is_some_and(|text| text.contains("fixed_target")));
         let (manifest, wrong) =
             Manifest::read(br#"{"version":2,"default":{"fixed_target":0,"rate":0}}"#);
-        assert_eq!((manifest.default.target, wrong), (1, None));
+        assert_eq!((manifest.default.target, wrong), (0, None));
         for text in [&b"x"[..], b"{}", br#"{"version":1}"#, br#"{"version":2}"#] {
             assert!(Manifest::read(text).1.is_some());
         }

@@ -2,8 +2,8 @@
 //! `x-amzn-trace-id`.
 //!
 //! As in Envoy the manifest of sampling rules alone decides what is sampled where a client does not say it: what the
-//! connection manager would sample counts nothing. Without rules of its own a manifest does nothing, and the first request
-//! of each second and half of the others are sampled. A manifest that cannot be read is none, up to the rule that is wrong,
+//! connection manager would sample counts nothing. Without a manifest the first request of each second and five of
+//! a hundred others are sampled. A manifest that cannot be read is none, up to the rule that is wrong,
 //! and said to be so by a warning. What is not sampled has a span too, by which hosts are told so. Limits: a manifest of 1
 //! MiB; a segment has 64 annotations of 8 KiB each and is lost where it fits no datagram. Trust: what a client says of its trace is
 //! taken as it is; the daemon is told what clients send.
