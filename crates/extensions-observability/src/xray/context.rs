@@ -1,26 +1,29 @@
 //! The header `x-amzn-trace-id`: fields with a `;` between them, of which `root`, `parent` and `sampled` are known in any case.
 
+use std::borrow::Cow;
+
 /// What a client says of its trace.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct Context {
-    pub(super) trace_id: String,
-    pub(super) parent_id: String,
+    pub(super) trace_id: Vec<u8>,
+    pub(super) parent_id: Vec<u8>,
     /// None if it does not say so.
     pub(super) is_sampled: Option<bool>,
 }
 
-/// As in Envoy what is there counts, whatever it looks like, all in lower case.
-pub(super) fn read(value: &str) -> Context {
+/// As in Envoy what is there counts, whatever bytes it is, all in lower case.
+pub(super) fn read(value: &[u8]) -> Context {
     let value = value.to_ascii_lowercase();
     let mut context = Context::default();
-    for field in value.split(';') {
-        match field.split_once('=') {
-            Some(("root", id)) => id.clone_into(&mut context.trace_id),
-            Some(("parent", id)) => id.clone_into(&mut context.parent_id),
-            Some(("sampled", sampled)) => {
+    for field in value.split(|byte| *byte == b';') {
+        let mut halves = field.splitn(2, |byte| *byte == b'=');
+        match (halves.next(), halves.next()) {
+            (Some(b"root"), Some(id)) => id.clone_into(&mut context.trace_id),
+            (Some(b"parent"), Some(id)) => id.clone_into(&mut context.parent_id),
+            (Some(b"sampled"), Some(sampled)) => {
                 context.is_sampled = match sampled {
-                    "0" => Some(false),
-                    "1" => Some(true),
+                    b"0" => Some(false),
+                    b"1" => Some(true),
                     _ => None,
                 }
             }
@@ -31,7 +34,20 @@ pub(super) fn read(value: &str) -> Context {
 }
 
 /// What a host is told of the trace.
-pub(super) fn write(trace_id: &str, id: &str, is_sampled: bool) -> String {
-    let sampled = u8::from(is_sampled);
-    format!("Root={trace_id};Parent={id};Sampled={sampled}")
+pub(super) fn write(trace_id: &[u8], id: &str, is_sampled: bool) -> Vec<u8> {
+    let rest = format!(";Parent={id};Sampled={}", u8::from(is_sampled));
+    [b"Root=", trace_id, rest.as_bytes()].concat()
+}
+
+/// Bytes as a segment has them: as in Envoy those that are no text are blanks.
+pub(super) fn text(bytes: &[u8]) -> Cow<'_, str> {
+    if let Ok(text) = std::str::from_utf8(bytes) {
+        return text.into();
+    }
+    let mut text = String::with_capacity(bytes.len());
+    for chunk in bytes.utf8_chunks() {
+        text.push_str(chunk.valid());
+        text.extend(chunk.invalid().iter().map(|_| ' '));
+    }
+    text.into()
 }

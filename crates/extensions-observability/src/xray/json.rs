@@ -5,6 +5,7 @@ use std::time::SystemTime;
 use nuncio_config::tree::Json;
 use serde_json::{Map, Value};
 
+use super::context;
 use super::span::XRaySpan;
 
 const THROTTLED: u64 = 429;
@@ -20,8 +21,8 @@ pub(super) fn write(span: &XRaySpan, end: SystemTime) -> Vec<u8> {
     };
     text("name", &span.name);
     text("id", &span.id);
-    text("trace_id", &span.trace_id);
-    text("parent_id", &span.parent_id);
+    text("trace_id", &context::text(&span.trace_id));
+    text("parent_id", &context::text(&span.parent_id));
     let settings = &span.tracer.settings;
     if span.is_child {
         text("type", "subsegment");

@@ -10,12 +10,14 @@ const VERSION: f64 = 2.0;
 const DEFAULT_TARGET: u32 = 1;
 const DEFAULT_RATE: f64 = 0.05;
 const SECOND_MS: u32 = 1000;
+/// By how much the clock of a worker may be behind that of another: so far back a second is not over.
+const BEHIND_MS: u32 = 60_000;
 
 /// What rules look at.
 pub(super) struct Request<'a> {
-    pub(super) host: &'a str,
-    pub(super) method: &'a str,
-    pub(super) path: &'a str,
+    pub(super) host: &'a [u8],
+    pub(super) method: &'a [u8],
+    pub(super) path: &'a [u8],
 }
 
 /// Chance and time.
@@ -76,7 +78,9 @@ impl Limits {
             .second
             .try_update(Ordering::Relaxed, Ordering::Relaxed, |old| {
                 let (mut began, mut used) = ((old >> 32) as u32, old as u32);
-                let is_over = began == 0 || now_ms.wrapping_sub(began - 1) > SECOND_MS;
+                let since_ms = now_ms.wrapping_sub(began.wrapping_sub(1));
+                let is_past = since_ms > SECOND_MS && since_ms < u32::MAX - BEHIND_MS;
+                let is_over = began == 0 || is_past;
                 if is_over {
                     (began, used) = (now_ms.wrapping_add(1).max(1), 0);
                 }
@@ -124,7 +128,7 @@ impl Manifest {
         // It may begin anew after seven weeks: seconds are told by differences.
         let now_ms = u32::try_from(since & u128::from(u32::MAX)).unwrap_or(0);
         let rule = self.rules.iter().find(|rule| {
-            let fits = |pattern: &str, text: &str| text.is_empty() || matches(pattern, text);
+            let fits = |pattern: &str, text: &[u8]| text.is_empty() || matches(pattern, text);
             fits(&rule.host, request.host)
                 && fits(&rule.method, request.method)
                 && fits(&rule.path, request.path)
@@ -173,8 +177,8 @@ fn names(rule: &Map<String, Value>) -> Result<[Box<str>; 3], &'static str> {
 }
 
 /// Whether a text is what a pattern with `*` and `?` means, in any case. Takes no longer than both are long, multiplied.
-fn matches(pattern: &str, text: &str) -> bool {
-    let (pattern, text) = (pattern.as_bytes(), text.as_bytes());
+fn matches(pattern: &str, text: &[u8]) -> bool {
+    let pattern = pattern.as_bytes();
     let (mut at, mut of) = (0, 0);
     // The last star, and where what it stands for ends.
     let mut star: Option<(usize, usize)> = None;
@@ -214,7 +218,7 @@ mod tests {
             ("ab**", "ab"),
             ("*aab", "aaab"),
         ] {
-            assert!(matches(pattern, text), "{pattern} {text}");
+            assert!(matches(pattern, text.as_bytes()), "{pattern} {text}");
         }
         for (pattern, text) in [
             ("", "x"),
@@ -223,7 +227,7 @@ mod tests {
             ("*b", "a"),
             ("??", "a"),
         ] {
-            assert!(!matches(pattern, text), "{pattern} {text}");
+            assert!(!matches(pattern, text.as_bytes()), "{pattern} {text}");
         }
     }
 
@@ -236,6 +240,37 @@ mod tests {
         assert!(sampled(20, 124));
         assert!(!sampled(1000, 99));
         assert!(sampled(1001, 99));
+    }
+
+    #[test]
+    fn a_worker_whose_clock_is_behind_begins_no_second() {
+        let limits = Limits::new(2, 0.0);
+        let sampled = |now_ms| limits.sample(now_ms, 99);
+        assert!(sampled(100_000) && sampled(99_000));
+        assert!(!sampled(98_000) && !sampled(40_001) && !sampled(100_000));
+        assert!(sampled(101_001));
+        let limits = Limits::new(1, 0.0);
+        let sampled = |now_ms| limits.sample(now_ms, 99);
+        assert!(sampled(u32::MAX - 10));
+        assert!(!sampled(500));
+        assert!(sampled(990));
+    }
+
+    #[test]
+    fn bytes_that_are_no_text_fit_rules_as_others_do() {
+        let text = br#"{"version":2,"default":{"fixed_target":0,"rate":1},
+            "rules":[{"host":"*","http_method":"*","url_path":"/no*","fixed_target":0,"rate":0}]}"#;
+        let (manifest, _) = Manifest::read(text);
+        let sampled = |path| {
+            let (host, method) = (&b"h"[..], &b"GET"[..]);
+            let throw = Throw {
+                now: Instant::now(),
+                random: 0,
+            };
+            manifest.sample(&Request { host, method, path }, &throw)
+        };
+        assert!(sampled(b"/\xe9"));
+        assert!(!sampled(b"/no\xe9"));
     }
 
     #[test]

@@ -21,8 +21,8 @@ pub(super) struct XRaySpan {
     pub(super) tracer: Rc<XRayTracer>,
     pub(super) name: String,
     pub(super) id: String,
-    pub(super) trace_id: String,
-    pub(super) parent_id: String,
+    pub(super) trace_id: Rc<[u8]>,
+    pub(super) parent_id: Rc<[u8]>,
     pub(super) begin: SystemTime,
     pub(super) is_sampled: bool,
     pub(super) is_outbound: bool,
@@ -100,7 +100,7 @@ impl Span for XRaySpan {
         if let Some(header) = &self.tracer.header {
             let value = context::write(&self.trace_id, &self.id, self.is_sampled);
             request.remove(header);
-            request.set(header, value.as_bytes());
+            request.set(header, &value);
         }
     }
 
@@ -114,8 +114,8 @@ impl Span for XRaySpan {
             tracer: Rc::clone(&self.tracer),
             name: operation.to_owned(),
             id: span_id(services),
-            trace_id: self.trace_id.clone(),
-            parent_id: self.id.clone(),
+            trace_id: Rc::clone(&self.trace_id),
+            parent_id: self.id.as_bytes().into(),
             begin,
             is_sampled: self.is_sampled,
             is_outbound: self.is_outbound,
@@ -126,7 +126,7 @@ impl Span for XRaySpan {
 
     fn ids(&self) -> TraceIds {
         TraceIds {
-            trace_id: self.trace_id.as_str().into(),
+            trace_id: context::text(&self.trace_id).into(),
             // Envoy tells none.
             span_id: "".into(),
         }

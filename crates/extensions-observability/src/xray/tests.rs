@@ -7,31 +7,44 @@ use nuncio_config::typed::{Ctx, Refused, decode};
 use nuncio_config::{interpret, text};
 use nuncio_contract::tracing::{self, Provider, TracerRooms};
 
-use super::context::{Context, read, write};
+use super::context::{Context, read, text as text_of, write};
 
 #[test]
 fn what_was_written_is_read() {
     let value = write(
-        "1-58406cf0-a006649127e371903a2de979",
+        b"1-58406cf0-a006649127e371903a2de979",
         "53995c3f42cd8ad8",
         true,
     );
     let wanted = "Root=1-58406cf0-a006649127e371903a2de979;Parent=53995c3f42cd8ad8;Sampled=1";
-    assert_eq!(value, wanted);
+    assert_eq!(value, wanted.as_bytes());
     let context = read(&value);
-    assert_eq!(context.trace_id, "1-58406cf0-a006649127e371903a2de979");
-    assert_eq!(context.parent_id, "53995c3f42cd8ad8");
+    assert_eq!(context.trace_id, b"1-58406cf0-a006649127e371903a2de979");
+    assert_eq!(context.parent_id, b"53995c3f42cd8ad8");
     assert_eq!(context.is_sampled, Some(true));
 }
 
 #[test]
 fn what_is_not_known_is_nothing_and_blanks_count() {
-    assert_eq!(read(""), Context::default());
-    let context = read("Self=1;ROOT=A=b; Parent=2;sampled=?");
-    assert_eq!(context.trace_id, "a=b");
-    assert_eq!(context.parent_id, "");
+    assert_eq!(read(b""), Context::default());
+    let context = read(b"Self=1;ROOT=A=b; Parent=2;sampled=?");
+    assert_eq!(context.trace_id, b"a=b");
+    assert_eq!(context.parent_id, b"");
     assert_eq!(context.is_sampled, None);
-    assert_eq!(read("Sampled=1;Sampled=0").is_sampled, Some(false));
+    assert_eq!(read(b"Sampled=1;Sampled=0").is_sampled, Some(false));
+}
+
+#[test]
+fn bytes_that_are_no_text_go_on_as_they_came_and_are_blanks_in_segments() {
+    let context = read(b"Root=A\xe9;Parent=\xe8;Sampled=0");
+    assert_eq!(context.trace_id, b"a\xe9");
+    assert_eq!(context.parent_id, b"\xe8");
+    assert_eq!(context.is_sampled, Some(false));
+    assert_eq!(
+        write(b"a\xe9", "1", false),
+        b"Root=a\xe9;Parent=1;Sampled=0"
+    );
+    assert_eq!(text_of(b"1.2.3.4\xe9\xc3\xa9"), "1.2.3.4 \u{e9}");
 }
 
 /// The rooms of the family.

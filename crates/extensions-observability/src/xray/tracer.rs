@@ -4,7 +4,7 @@ use std::cell::OnceCell;
 use std::rc::{Rc, Weak};
 use std::sync::Arc;
 
-use nuncio_contract::headers::{HeaderMap, HeaderName, Known};
+use nuncio_contract::headers::{HeaderName, Known};
 use nuncio_contract::services::WorkerServices;
 use nuncio_contract::tracing::{Span, SpanStart, Tracer};
 
@@ -46,11 +46,11 @@ impl XRayTracer {
     }
 
     fn is_sampled(&self, start: &SpanStart<'_>) -> bool {
-        let text = |name| start.request.get_str(name).unwrap_or_default();
+        let bytes = |name| start.request.get(name).unwrap_or_default();
         let request = Request {
-            host: text(Known::Authority),
-            method: text(Known::Method),
-            path: text(Known::Path),
+            host: bytes(Known::Authority),
+            method: bytes(Known::Method),
+            path: bytes(Known::Path),
         };
         let throw = Throw {
             now: start.services.now(),
@@ -73,32 +73,28 @@ fn trace_id(services: &dyn WorkerServices) -> String {
     format!("1-{seconds:08x}-{:016x}{low:08x}", services.random_u64())
 }
 
-/// All that a header says, values of several lines as one.
-fn text<'h>(headers: &'h HeaderMap, name: &HeaderName) -> Option<&'h str> {
-    std::str::from_utf8(headers.get(name)?).ok()
-}
-
 impl Tracer for XRayTracer {
     fn begin(&self, start: &SpanStart<'_>) -> Option<Box<dyn Span>> {
-        let said = self.header.as_ref();
-        let said = said.and_then(|name| text(start.request, name));
+        let header = self.header.as_ref();
+        // Of several lines the first counts.
+        let said = header.and_then(|name| start.request.get(name));
         let said = said.map(context::read);
         let decided = said.as_ref().and_then(|said| said.is_sampled);
         let is_sampled = decided.unwrap_or_else(|| self.is_sampled(start));
         let (trace_id, parent_id) = match said {
             Some(said) => (said.trace_id, said.parent_id),
-            None => (trace_id(start.services), String::new()),
+            None => (trace_id(start.services).into_bytes(), Vec::new()),
         };
         let mut told = Told::default();
-        if let Some(client) = start.request.get_str(Known::XForwardedFor) {
-            told.set_client(client, true);
+        if let Some(client) = start.request.get(Known::XForwardedFor) {
+            told.set_client(&context::text(client), true);
         }
         Some(Box::new(XRaySpan {
             tracer: self.me.upgrade()?,
             name: self.settings.name.to_string(),
             id: span_id(start.services),
-            trace_id,
-            parent_id,
+            trace_id: trace_id.into(),
+            parent_id: parent_id.into(),
             begin: start.begin,
             is_sampled,
             is_outbound: start.is_outbound,
