@@ -21,8 +21,8 @@ const HEADER: &[u8] = b"{\"format\":\"json\",\"version\":1}\n";
 pub(super) struct XRayTracer {
     pub(super) settings: Arc<Settings>,
     pub(super) header: Option<HeaderName>,
-    /// Opened with the first segment; none if that failed.
-    socket: OnceCell<Option<Datagram>>,
+    /// Opened with the first segment; as long as that fails, with the next.
+    socket: OnceCell<Datagram>,
     me: Weak<XRayTracer>,
 }
 
@@ -39,8 +39,12 @@ impl XRayTracer {
     /// Tells the daemon of a segment.
     pub(super) fn send(&self, segment: &[u8]) {
         let to = Collector::Ip(self.settings.daemon);
-        let socket = self.socket.get_or_init(|| Datagram::open(&to).ok());
-        if let Some(socket) = socket {
+        if self.socket.get().is_none()
+            && let Ok(socket) = Datagram::open(&to)
+        {
+            let _first = self.socket.set(socket);
+        }
+        if let Some(socket) = self.socket.get() {
             socket.send(&[HEADER, segment].concat());
         }
     }
