@@ -1,9 +1,11 @@
 //! The message, compiled.
 
+use std::collections::HashMap;
 use std::net::{IpAddr, SocketAddr};
 use std::rc::Rc;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock, Mutex, PoisonError, Weak};
 
+use nuncio_config::dump::{self, Options};
 use nuncio_config::message;
 use nuncio_config::tree::Json;
 use nuncio_config::typed::{Any, Ctx, Refused, Spanned};
@@ -16,6 +18,12 @@ use super::tracer::XRayTracer;
 use crate::statsd::config::{PortSpecifier, SocketProtocol};
 
 const MAX_MANIFEST_BYTES: usize = 1 << 20;
+
+/// The message as JSON, and the text of the manifest.
+type Key = (String, Vec<u8>);
+
+/// What is in use, so that loads and connection managers that say the same have the same.
+static SHARED: LazyLock<Mutex<HashMap<Key, Weak<Settings>>>> = LazyLock::new(Mutex::default);
 
 message! {
     /// A tracer.
@@ -52,7 +60,7 @@ pub(super) struct Settings {
     pub(super) name: Box<str>,
     pub(super) origin: Box<str>,
     pub(super) aws: Option<Arc<Json>>,
-    /// Shared by the workers, so that a rule's target is that of the process.
+    /// Shared by the workers and by tracers that are equal, so that a rule's target is that of the process.
     pub(super) manifest: Manifest,
 }
 
@@ -66,31 +74,54 @@ pub(super) fn parse(any: &Any, ctx: &mut Ctx) -> Result<Arc<dyn TracerConfig>, R
         message.segment_name.span,
         ctx,
     )?;
-    let manifest = match &message.sampling_rule_manifest {
-        None => Manifest::default(),
-        Some(source) => {
-            let text = source.read_quietly(MAX_MANIFEST_BYTES, ctx);
-            if text.is_none() && !source.is_inline_string() {
-                let text = "the sampling rules cannot be read, so that the default rule holds";
-                ctx.warning(message.segment_name.span, text);
-            }
-            let (manifest, wrong) = Manifest::read(&text.unwrap_or_default());
-            if let Some(wrong) = wrong {
-                let text = format!("the sampling rules cannot be read: {wrong}");
-                ctx.warning(message.segment_name.span, text);
-            }
-            manifest
-        }
-    };
+    let (manifest, text) = manifest(message.sampling_rule_manifest.as_ref(), ctx);
     let fields = message.segment_fields;
     let (origin, aws) = fields.map_or_else(Default::default, |it| (it.origin, it.aws));
-    Ok(Arc::new(Config(Arc::new(Settings {
+    let settings = Settings {
         daemon,
         name: message.segment_name.value.into(),
         origin: origin.into(),
         aws,
         manifest,
-    }))))
+    };
+    let key = (dump::to_json(&any.message, Options::default()), text);
+    Ok(Arc::new(Config(shared(key, settings))))
+}
+
+/// The rules and the text that they were read from.
+fn manifest(source: Option<&DataSource>, ctx: &mut Ctx) -> (Manifest, Vec<u8>) {
+    let Some(source) = source else {
+        return (Manifest::default(), Vec::new());
+    };
+    let span = source.span();
+    let text = match source.read_once(MAX_MANIFEST_BYTES, ctx) {
+        Ok(text) => text,
+        Err(wrong) => {
+            let text = "the sampling rules cannot be read, so that the default rule holds";
+            ctx.warning(span, text).note(wrong);
+            Vec::new()
+        }
+    };
+    let (manifest, wrong) = Manifest::read(&text);
+    if let Some(wrong) = wrong {
+        let text = format!("the sampling rules cannot be read: {wrong}");
+        ctx.warning(span, text);
+    }
+    (manifest, text)
+}
+
+/// Those of the same message and manifest, if any are in use: a rule's target is that of all tracers that are equal.
+fn shared(key: Key, settings: Settings) -> Arc<Settings> {
+    let mut shared = SHARED.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some(there) = shared.get(&key).and_then(Weak::upgrade) {
+        return there;
+    }
+    if shared.len() == shared.capacity() {
+        shared.retain(|_, there| there.strong_count() > 0);
+    }
+    let settings = Arc::new(settings);
+    shared.insert(key, Arc::downgrade(&settings));
+    settings
 }
 
 fn daemon(
@@ -126,5 +157,32 @@ fn daemon(
 impl TracerConfig for Config {
     fn worker(&self, _scope: &Scope) -> Rc<dyn Tracer> {
         XRayTracer::new(&self.0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tracers_that_say_the_same_share_their_targets_while_one_is_there() {
+        let tracer = |name: &str, text: &[u8]| {
+            let settings = Settings {
+                daemon: SocketAddr::new(IpAddr::from([127, 0, 0, 1]), 1),
+                name: name.into(),
+                origin: "".into(),
+                aws: None,
+                manifest: Manifest::default(),
+            };
+            shared((name.to_owned(), text.to_vec()), settings)
+        };
+        let one = tracer("a name of its own", b"rules");
+        assert!(Arc::ptr_eq(&one, &tracer("a name of its own", b"rules")));
+        assert!(!Arc::ptr_eq(&one, &tracer("a name of its own", b"others")));
+        assert!(!Arc::ptr_eq(&one, &tracer("another name", b"rules")));
+        let gone = Arc::downgrade(&one);
+        drop(one);
+        let _again = tracer("a name of its own", b"rules");
+        assert!(gone.upgrade().is_none());
     }
 }

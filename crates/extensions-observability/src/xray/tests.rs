@@ -116,3 +116,33 @@ fn rules_that_cannot_be_read_are_warned_of() {
         );
     }
 }
+
+#[test]
+fn a_file_is_read_whatever_is_watched_and_may_be_empty() {
+    let folder = std::env::temp_dir().join(format!("nuncio-xray-{}", std::process::id()));
+    std::fs::create_dir_all(&folder).expect("a folder");
+    let path = folder.join("rules.json");
+    let said = || {
+        let path = path.display();
+        let source = format!("{{filename: {path}, watched_directory: {{path: /nowhere}}}}");
+        let daemon = "daemon_endpoint: {protocol: UDP, address: 127.0.0.1, port_value: 1}";
+        said_of(&format!("{daemon}, sampling_rule_manifest: {source}"))
+    };
+    std::fs::write(&path, "").expect("written");
+    assert_eq!(said(), (true, Vec::new()));
+    std::fs::write(&path, "{}").expect("written");
+    let wrong = "the sampling rules cannot be read: its `version` must be 2".to_owned();
+    assert_eq!(said(), (true, vec![wrong]));
+    std::fs::remove_dir_all(&folder).expect("removed");
+}
+
+#[test]
+fn rules_in_the_configuration_that_are_too_many_are_warned_of() {
+    let daemon = "daemon_endpoint: {protocol: UDP, address: 127.0.0.1, port_value: 1}";
+    let text = " ".repeat((1 << 20) + 1);
+    let (is_taken, said) = said_of(&format!(
+        "{daemon}, sampling_rule_manifest: {{inline_string: '{text}'}}"
+    ));
+    let wanted = "the sampling rules cannot be read, so that the default rule holds";
+    assert_eq!((is_taken, said), (true, vec![wanted.to_owned()]));
+}
