@@ -78,6 +78,11 @@ pub trait Span {
     /// Says what is done.
     fn set_operation(&mut self, operation: &str);
 
+    /// Whether anybody is told what is done and the tags and notes; where not, they need not be made.
+    fn is_told(&self) -> bool {
+        true
+    }
+
     /// Sets a tag, in place of one of the same name.
     fn set_tag(&mut self, name: &str, value: &str);
 

@@ -13,6 +13,7 @@ use nuncio_contract::data_source::DataSource;
 use nuncio_contract::stats::Scope;
 use nuncio_contract::tracing::{Tracer, TracerConfig};
 
+use super::json;
 use super::manifest::Manifest;
 use super::tracer::XRayTracer;
 use crate::statsd::config::{PortSpecifier, SocketProtocol};
@@ -59,7 +60,8 @@ pub(super) struct Settings {
     /// What segments of requests are called.
     pub(super) name: Box<str>,
     pub(super) origin: Box<str>,
-    pub(super) aws: Option<Arc<Json>>,
+    /// As JSON.
+    pub(super) aws: Box<str>,
     /// Shared by the workers and by tracers that are equal, so that a rule's target is that of the process.
     pub(super) manifest: Manifest,
 }
@@ -77,11 +79,12 @@ pub(super) fn parse(any: &Any, ctx: &mut Ctx) -> Result<Arc<dyn TracerConfig>, R
     let (manifest, text) = manifest(message.sampling_rule_manifest.as_ref(), ctx);
     let fields = message.segment_fields;
     let (origin, aws) = fields.map_or_else(Default::default, |it| (it.origin, it.aws));
+    let aws = aws.map_or_else(|| "{}".to_owned(), |aws| json::value(&aws).to_string());
     let settings = Settings {
         daemon,
         name: message.segment_name.value.into(),
         origin: origin.into(),
-        aws,
+        aws: aws.into(),
         manifest,
     };
     let key = (dump::to_json(&any.message, Options::default()), text);
@@ -171,7 +174,7 @@ mod tests {
                 daemon: SocketAddr::new(IpAddr::from([127, 0, 0, 1]), 1),
                 name: name.into(),
                 origin: "".into(),
-                aws: None,
+                aws: "{}".into(),
                 manifest: Manifest::default(),
             };
             shared((name.to_owned(), text.to_vec()), settings)

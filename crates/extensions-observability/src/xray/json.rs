@@ -1,4 +1,4 @@
-//! A segment as the daemon reads it: a document of JSON.
+//! A datagram with a segment as the daemon reads it: a line that says so, and a document of JSON.
 
 use std::time::SystemTime;
 
@@ -11,7 +11,13 @@ use super::span::XRaySpan;
 const THROTTLED: u64 = 429;
 const CLIENT_ERRORS: std::ops::Range<u64> = 400..500;
 
-/// The segment of a span that ends now.
+/// Before each segment, on a line of its own.
+const HEADER: &[u8] = b"{\"format\":\"json\",\"version\":1}\n";
+/// What a datagram holds.
+const MAX_DATAGRAM_BYTES: usize = 65_507;
+const DIRECTION: &str = "direction";
+
+/// The datagram with the segment of a span that ends now. Annotations for which it has no place are left out.
 pub(super) fn write(span: &XRaySpan, end: SystemTime) -> Vec<u8> {
     let mut out = Map::new();
     let mut text = |name: &str, value: &str| {
@@ -29,13 +35,9 @@ pub(super) fn write(span: &XRaySpan, end: SystemTime) -> Vec<u8> {
     } else {
         text("origin", &settings.origin);
     }
-    let aws = settings.aws.as_deref().filter(|_| !span.is_child);
-    let aws = aws.map_or_else(|| Map::new().into(), value);
     out.insert("start_time".to_owned(), seconds(span.begin).into());
     out.insert("end_time".to_owned(), seconds(end).into());
     out.insert("http".to_owned(), http(span));
-    out.insert("annotations".to_owned(), annotations(span));
-    out.insert("aws".to_owned(), aws);
     let status = span.told.status.unwrap_or(0);
     for (name, is_so) in [
         ("error", CLIENT_ERRORS.contains(&status)),
@@ -46,7 +48,16 @@ pub(super) fn write(span: &XRaySpan, end: SystemTime) -> Vec<u8> {
             out.insert(name.to_owned(), true.into());
         }
     }
-    serde_json::to_vec(&out).unwrap_or_default()
+    let mut datagram = HEADER.to_vec();
+    datagram.extend(Value::Object(out).to_string().into_bytes());
+    let _brace = datagram.pop();
+    let aws = if span.is_child { "{}" } else { &settings.aws };
+    datagram.extend_from_slice(b",\"aws\":");
+    datagram.extend_from_slice(aws.as_bytes());
+    datagram.extend_from_slice(b",\"annotations\":{");
+    annotate(span, &mut datagram);
+    datagram.extend_from_slice(b"}}");
+    datagram
 }
 
 fn http(span: &XRaySpan) -> Value {
@@ -78,17 +89,26 @@ fn http(span: &XRaySpan) -> Value {
     Value::Object(both.into_iter().collect())
 }
 
-fn annotations(span: &XRaySpan) -> Value {
-    let all = span.told.annotations.iter();
-    let mut all: Map<String, Value> = all
-        .map(|(name, value)| (name.clone(), value.as_str().into()))
-        .collect();
+/// Adds as many annotations as there is place for before the last two braces.
+fn annotate(span: &XRaySpan, datagram: &mut Vec<u8>) {
     let direction = match span.is_outbound {
         true => "egress",
         false => "ingress",
     };
-    all.entry("direction").or_insert(direction.into());
-    Value::Object(all)
+    let told = &span.told.annotations;
+    let is_told = told.iter().any(|(name, _)| name == DIRECTION);
+    let direction = (!is_told).then_some((DIRECTION, direction));
+    let told = told
+        .iter()
+        .map(|(name, value)| (name.as_str(), value.as_str()));
+    let mut comma = "";
+    for (name, value) in direction.into_iter().chain(told) {
+        let one = format!("{comma}{}:{}", Value::from(name), Value::from(value));
+        if datagram.len() + one.len() + 2 <= MAX_DATAGRAM_BYTES {
+            datagram.extend(one.into_bytes());
+            comma = ",";
+        }
+    }
 }
 
 /// Since the epoch, with what is left of a second as a fraction.
@@ -98,7 +118,7 @@ fn seconds(time: SystemTime) -> f64 {
 }
 
 /// What is configured of all segments; numbers that are whole are written so.
-fn value(json: &Json) -> Value {
+pub(super) fn value(json: &Json) -> Value {
     match json {
         Json::Null => Value::Null,
         Json::Bool(is_so) => (*is_so).into(),

@@ -5,8 +5,8 @@
 //! connection manager would sample counts nothing. Without a manifest the first request of each second and five of
 //! a hundred others are sampled. Targets are those of all tracers whose message and manifest are equal. A manifest that
 //! cannot be read is none, up to the rule that is wrong, and said to be so by a warning. What is not sampled has a span
-//! too, by which hosts are told so. Limits: a manifest of 1 MiB; a segment has 64 annotations of 8 KiB each and is lost
-//! where it fits no datagram. Trust: what a client says of its trace is taken as it is; the daemon is told what clients
+//! too, by which hosts are told so. Limits: a manifest of 1 MiB; a segment has 64 annotations of 8 KiB each, fewer
+//! where a datagram does not hold them, and is lost where its ids or `segment_fields` alone are more. Trust: what a client says of its trace is taken as it is; the daemon is told what clients
 //! send.
 //!
 //! Differs from Envoy: tracers share targets whatever their providers are called; a larger manifest is none; `%TRACE_ID%`

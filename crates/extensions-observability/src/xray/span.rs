@@ -13,13 +13,13 @@ use super::{context, json};
 
 /// More are not told.
 const MAX_ANNOTATIONS: usize = 64;
-/// Of a value more is not told: a datagram would not hold it.
+/// Of a value more is not told.
 const MAX_TEXT_BYTES: usize = 8 << 10;
 
 /// A span under way.
 pub(super) struct XRaySpan {
     pub(super) tracer: Rc<XRayTracer>,
-    pub(super) name: String,
+    pub(super) name: Rc<str>,
     pub(super) id: String,
     pub(super) trace_id: Rc<[u8]>,
     pub(super) parent_id: Rc<[u8]>,
@@ -84,6 +84,10 @@ impl Told {
 }
 
 impl Span for XRaySpan {
+    fn is_told(&self) -> bool {
+        self.is_sampled
+    }
+
     /// Segments have the name that is configured, whatever is done.
     fn set_operation(&mut self, _operation: &str) {}
 
@@ -112,7 +116,7 @@ impl Span for XRaySpan {
     ) -> Box<dyn Span> {
         Box::new(XRaySpan {
             tracer: Rc::clone(&self.tracer),
-            name: operation.to_owned(),
+            name: operation.into(),
             id: span_id(services),
             trace_id: Rc::clone(&self.trace_id),
             parent_id: self.id.as_bytes().into(),

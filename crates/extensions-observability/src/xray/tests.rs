@@ -1,13 +1,20 @@
-//! What is said of traces in `x-amzn-trace-id`, and what configurations are refused.
+//! What is said of traces in `x-amzn-trace-id`, what segments hold, and what configurations are refused.
 
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
+use std::time::SystemTime;
 
 use nuncio_config::source::{Format, Source};
 use nuncio_config::typed::{Ctx, Refused, decode};
 use nuncio_config::{interpret, text};
-use nuncio_contract::tracing::{self, Provider, TracerRooms};
+use nuncio_contract::tracing::{self, Provider, Span as _, TracerRooms};
 
+use super::config::Settings;
 use super::context::{Context, read, text as text_of, write};
+use super::json;
+use super::manifest::Manifest;
+use super::span::{Told, XRaySpan};
+use super::tracer::XRayTracer;
 
 #[test]
 fn what_was_written_is_read() {
@@ -145,4 +152,71 @@ fn rules_in_the_configuration_that_are_too_many_are_warned_of() {
     ));
     let wanted = "the sampling rules cannot be read, so that the default rule holds";
     assert_eq!((is_taken, said), (true, vec![wanted.to_owned()]));
+}
+
+/// A span of a trace, sampled or not.
+fn span(is_sampled: bool) -> XRaySpan {
+    let settings = Settings {
+        daemon: SocketAddr::new(IpAddr::from([127, 0, 0, 1]), 1),
+        name: "a segment".into(),
+        origin: "".into(),
+        aws: r#"{"a":1}"#.into(),
+        manifest: Manifest::default(),
+    };
+    XRaySpan {
+        tracer: XRayTracer::new(&Arc::new(settings)),
+        name: "a segment".into(),
+        id: "1".to_owned(),
+        trace_id: b"a\xe9"[..].into(),
+        parent_id: b""[..].into(),
+        begin: SystemTime::UNIX_EPOCH,
+        is_sampled,
+        is_outbound: true,
+        is_child: false,
+        told: Told::default(),
+    }
+}
+
+/// The segment in a datagram.
+fn segment(datagram: &[u8]) -> serde_json::Value {
+    let mut lines = datagram.splitn(2, |byte| *byte == b'\n');
+    assert_eq!(lines.next(), Some(&br#"{"format":"json","version":1}"#[..]));
+    serde_json::from_slice(lines.next().unwrap_or_default()).expect("JSON")
+}
+
+#[test]
+fn annotations_without_place_in_a_datagram_are_left_out() {
+    let mut told = span(true);
+    let long = "\"".repeat(8 << 10);
+    for name in ["a", "b", "c", "d", "e"] {
+        told.set_tag(name, &long);
+    }
+    told.set_tag("short", "s");
+    let datagram = json::write(&told, SystemTime::UNIX_EPOCH);
+    assert!(datagram.len() <= 65_507);
+    let segment = segment(&datagram);
+    let names = segment["annotations"].as_object().expect("annotations");
+    let names: Vec<_> = names.keys().map(String::as_str).collect();
+    assert_eq!(names, ["a", "b", "c", "direction", "short"]);
+    assert_eq!(segment["annotations"]["a"], *long);
+    assert_eq!(segment["trace_id"], "a ");
+}
+
+#[test]
+fn what_is_configured_of_aws_is_in_segments_of_requests_alone() {
+    let mut told = span(true);
+    let of = |told: &XRaySpan| segment(&json::write(told, SystemTime::UNIX_EPOCH));
+    let wanted = serde_json::json!({"a": 1});
+    assert_eq!(of(&told)["aws"], wanted);
+    told.is_child = true;
+    assert_eq!(of(&told)["aws"], serde_json::json!({}));
+    told.set_tag("direction", "mine");
+    let wanted = serde_json::json!({"direction": "mine"});
+    assert_eq!(of(&told)["annotations"], wanted);
+}
+
+#[test]
+fn only_spans_that_are_sampled_want_to_be_told() {
+    assert!(span(true).is_told());
+    assert!(!span(false).is_told());
 }

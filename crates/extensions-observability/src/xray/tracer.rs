@@ -14,12 +14,11 @@ use super::manifest::{Request, Throw};
 use super::span::{Told, XRaySpan};
 use crate::statsd::udp::{Collector, Datagram};
 
-/// Before each segment, on a line of its own.
-const HEADER: &[u8] = b"{\"format\":\"json\",\"version\":1}\n";
-
 /// The tracer.
 pub(super) struct XRayTracer {
     pub(super) settings: Arc<Settings>,
+    /// That of segments of requests.
+    name: Rc<str>,
     pub(super) header: Option<HeaderName>,
     /// Opened with the first segment; as long as that fails, with the next.
     socket: OnceCell<Datagram>,
@@ -30,14 +29,15 @@ impl XRayTracer {
     pub(super) fn new(settings: &Arc<Settings>) -> Rc<Self> {
         Rc::new_cyclic(|me| XRayTracer {
             settings: Arc::clone(settings),
+            name: Rc::from(&*settings.name),
             header: HeaderName::parse("x-amzn-trace-id").ok(),
             socket: OnceCell::new(),
             me: Weak::clone(me),
         })
     }
 
-    /// Tells the daemon of a segment.
-    pub(super) fn send(&self, segment: &[u8]) {
+    /// Sends the daemon a datagram with a segment.
+    pub(super) fn send(&self, datagram: &[u8]) {
         let to = Collector::Ip(self.settings.daemon);
         if self.socket.get().is_none()
             && let Ok(socket) = Datagram::open(&to)
@@ -45,7 +45,7 @@ impl XRayTracer {
             let _first = self.socket.set(socket);
         }
         if let Some(socket) = self.socket.get() {
-            socket.send(&[HEADER, segment].concat());
+            socket.send(datagram);
         }
     }
 
@@ -90,12 +90,13 @@ impl Tracer for XRayTracer {
             None => (trace_id(start.services).into_bytes(), Vec::new()),
         };
         let mut told = Told::default();
-        if let Some(client) = start.request.get(Known::XForwardedFor) {
+        let client = start.request.get(Known::XForwardedFor);
+        if let Some(client) = client.filter(|_| is_sampled) {
             told.set_client(&context::text(client), true);
         }
         Some(Box::new(XRaySpan {
             tracer: self.me.upgrade()?,
-            name: self.settings.name.to_string(),
+            name: Rc::clone(&self.name),
             id: span_id(start.services),
             trace_id: trace_id.into(),
             parent_id: parent_id.into(),
