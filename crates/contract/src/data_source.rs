@@ -2,7 +2,8 @@
 //!
 //! Files are read whole; the limit on their size is the caller's. [`Ctx::files`] tells whoever runs the
 //! configuration which ones to watch. `watched_directory` is refused but where the reader reads files again
-//! ([`DataSource::read_quietly`]).
+//! ([`DataSource::read_quietly`]), and counts nothing where the reader asks once and says so itself
+//! ([`DataSource::read_once`]).
 
 use nuncio_config::typed::{Ctx, Refused, Spanned};
 use nuncio_config::{message, one_of};
@@ -84,6 +85,33 @@ impl DataSource {
             }
         };
         (1..=limit_bytes).contains(&bytes.len()).then_some(bytes)
+    }
+
+    /// The bytes for a reader who can do without and asks for them once, whatever directory is watched; what is wrong
+    /// is for that reader to tell.
+    ///
+    /// # Errors
+    /// They cannot be read, or are more than `limit_bytes`.
+    pub fn read_once(&self, limit_bytes: usize, ctx: &mut Ctx) -> Result<Vec<u8>, String> {
+        let bytes = match &self.specifier {
+            DataSourceSpecifier::InlineString(text) => text.clone().into_bytes(),
+            DataSourceSpecifier::InlineBytes(bytes) => bytes.clone(),
+            DataSourceSpecifier::Filename(path) => {
+                let most = u64::try_from(limit_bytes).unwrap_or(u64::MAX);
+                let bytes = ctx.read_file(&path.value, most.saturating_add(1));
+                bytes.map_err(|error| format!("{}: {error}", path.value))?
+            }
+            DataSourceSpecifier::EnvironmentVariable(name) => {
+                let value = std::env::var(&name.value);
+                value
+                    .map_err(|_| format!("Environment variable doesn't exist: {}", name.value))?
+                    .into_bytes()
+            }
+        };
+        if bytes.len() > limit_bytes {
+            return Err(format!("the data is larger than {limit_bytes} bytes"));
+        }
+        Ok(bytes)
     }
 
     /// The file that holds the bytes, if it is to be read again when something in a directory moves.

@@ -53,6 +53,8 @@ pub enum SpanKind {
 pub struct SpanStart<'a> {
     /// Its side.
     pub kind: SpanKind,
+    /// Whether it is on its way out of what the proxy stands in front of.
+    pub is_outbound: bool,
     /// When the request came.
     pub begin: SystemTime,
     /// Whether it is to be reported, as far as we decide that.
@@ -75,6 +77,11 @@ pub trait Tracer {
 pub trait Span {
     /// Says what is done.
     fn set_operation(&mut self, operation: &str);
+
+    /// Whether anybody is told what is done and the tags and notes; where not, they need not be made.
+    fn is_told(&self) -> bool {
+        true
+    }
 
     /// Sets a tag, in place of one of the same name.
     fn set_tag(&mut self, name: &str, value: &str);

@@ -28,6 +28,7 @@ pub mod statsd;
 pub mod stream;
 #[cfg(test)]
 mod tests;
+pub mod xray;
 pub mod zipkin;
 
 /// Every access logger of the family.
@@ -46,6 +47,7 @@ pub static TRACERS: &[&TracerRoom] = &[
     &datadog::ROOM,
     &opentelemetry_tracer::ROOM,
     &skywalking::ROOM,
+    &xray::ROOM,
     &zipkin::ROOM,
 ];
 

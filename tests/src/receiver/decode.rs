@@ -192,7 +192,7 @@ impl Words {
                     self.json_lines(&format!("{path}[]"), member, lines);
                 }
             }
-            _ if matches!(name, "timestamp" | "duration") => {
+            _ if matches!(name, "timestamp" | "duration" | "start_time" | "end_time") => {
                 lines.push(format!("{path}: {HIDDEN}"));
             }
             Value::String(id) if matches!(name, "traceId" | "id" | "parentId") => {

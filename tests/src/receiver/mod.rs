@@ -1,7 +1,8 @@
-//! Receivers: whom a proxy reports to, by gRPC or HTTP (access logs, spans, stats). What they were told is shown entry by entry,
+//! Receivers: whom a proxy reports to, by gRPC, HTTP or datagrams (access logs, spans, stats). What they were told is shown entry by entry,
 //! however it was batched; times are hidden, and random ids get names, which they then have in all that is shown.
 
 mod datadog;
+mod datagrams;
 mod decode;
 mod msgpack;
 mod server;
@@ -29,6 +30,9 @@ pub struct ReceiverSpec {
     /// The body of answers over HTTP/1.
     #[serde(default)]
     pub answer: String,
+    /// It is the daemon of X-Ray, which is told by datagrams.
+    #[serde(default)]
+    pub udp: bool,
 }
 
 /// A running receiver.
@@ -63,7 +67,10 @@ impl Receiver {
             answer: spec.answer.clone(),
             ..Shared::default()
         });
-        let port = server::listen(Arc::clone(&shared))?;
+        let port = match spec.udp {
+            true => datagrams::listen(Arc::clone(&shared))?,
+            false => server::listen(Arc::clone(&shared))?,
+        };
         Ok(Self { port, shared })
     }
 
@@ -124,6 +131,17 @@ impl Shared {
         self.heard().say_once(text);
     }
 
+    /// Takes what is said of all entries on a line, and one entry of JSON on the next.
+    fn take_datagram(&self, datagram: &[u8]) {
+        let text = String::from_utf8_lossy(datagram);
+        let (about, entry) = text.split_once('\n').unwrap_or_default();
+        let entry = decode::json(format!("[{entry}]").as_bytes());
+        self.take_words(&decode::Words {
+            about: [vec![about.to_owned()], entry.about].concat(),
+            ..entry
+        });
+    }
+
     fn take_body(&self, path: &str, body: &[u8]) {
         let words = match path.rsplit('/').next() {
             Some("StreamAccessLogs") => decode::message("StreamAccessLogsMessage", body),
@@ -142,6 +160,10 @@ impl Shared {
             }
             _ => decode::json(body),
         };
+        self.take_words(&words);
+    }
+
+    fn take_words(&self, words: &decode::Words) {
         let mut heard = self.heard();
         if !words.about.is_empty() {
             heard.say_once(format!("about all\n{}", indented(&words.about)));

@@ -9,12 +9,12 @@
 //! Limits: what the system does not take at once is lost. Trust: the collector is trusted to be where the
 //! configuration says; nothing is ever read from it.
 
-mod config;
+pub(crate) mod config;
 mod line;
 mod sink;
 #[cfg(test)]
 mod tests;
-mod udp;
+pub(crate) mod udp;
 
 use nuncio_config::typed::{FromValue, SupportTable};
 use nuncio_contract::stat_sink::StatSinkRoom;

@@ -70,6 +70,7 @@ impl ConnectionManager {
                 true => SpanKind::Server,
                 false => SpanKind::Client,
             },
+            is_outbound: settings.is_outbound,
             begin: state.info.start_time(),
             is_sampled: !matches!(reason, TraceReason::NotTraceable | TraceReason::HealthCheck),
             request: &state.request,
@@ -79,10 +80,12 @@ impl ConnectionManager {
         let Some(mut span) = tracer.begin(&start) else {
             return;
         };
-        let node = self.worker.local_node().unwrap_or_default();
-        span.set_tag(span_tags::NODE_ID, &node.id);
-        span.set_tag(span_tags::ZONE, &node.zone);
-        self.name_span(&mut *span, state, settings);
+        if span.is_told() {
+            let node = self.worker.local_node().unwrap_or_default();
+            span.set_tag(span_tags::NODE_ID, &node.id);
+            span.set_tag(span_tags::ZONE, &node.zone);
+            self.name_span(&mut *span, state, settings);
+        }
         state.info.trace = Some(Box::new(span.ids()));
         state.span = Some(Box::new(ActiveSpan {
             span,
@@ -115,8 +118,10 @@ impl ConnectionManager {
         for one in active.tries {
             one.span.end(now, &*self.worker);
         }
-        span_tags::of_stream(&mut *span, state, settings);
-        self.set_custom_tags(&mut *span, state, settings);
+        if span.is_told() {
+            span_tags::of_stream(&mut *span, state, settings);
+            self.set_custom_tags(&mut *span, state, settings);
+        }
         span.end(now, &*self.worker);
     }
 
@@ -175,6 +180,9 @@ impl ConnectionManager {
         settings: &SpanSettings,
         host: &Address,
     ) -> Box<dyn Span> {
+        if !active.span.is_told() {
+            return active.span.child("", self.worker.wall(), &*self.worker);
+        }
         let index = state.route.index;
         let route = index.and_then(|index| state.route.table.route(index));
         let of_route = route.and_then(|route| route.spans.as_deref());
@@ -214,18 +222,30 @@ impl ConnectionManager {
         };
         if let Some(at) = active.tries.iter().position(|one| one.host == *host) {
             let mut span = active.tries.remove(at).span;
-            let head = head.unwrap_or(&state.response);
-            let answer = (head, &state.response_trailers);
-            span_tags::of_try_end(&mut *span, end, end.status.map(|_| answer));
-            if let Some((_, settings)) = self.spans() {
-                if settings.is_verbose {
-                    span_tags::note_times_of_try(&mut *span, &state.info);
-                }
-                self.set_custom_tags(&mut *span, state, settings);
+            if span.is_told() {
+                self.tell_end_of_try(&mut *span, state, end, head);
             }
             span.end(self.worker.wall(), &*self.worker);
         }
         state.span = Some(active);
+    }
+
+    fn tell_end_of_try(
+        &self,
+        span: &mut dyn Span,
+        state: &StreamState,
+        end: &TryEnd<'_>,
+        head: Option<&HeaderMap>,
+    ) {
+        let head = head.unwrap_or(&state.response);
+        let answer = (head, &state.response_trailers);
+        span_tags::of_try_end(span, end, end.status.map(|_| answer));
+        if let Some((_, settings)) = self.spans() {
+            if settings.is_verbose {
+                span_tags::note_times_of_try(span, &state.info);
+            }
+            self.set_custom_tags(span, state, settings);
+        }
     }
 
     /// What the host says is done.

@@ -216,8 +216,10 @@ impl Checker<'_> {
             "envoy.config.core.v3.ConfigSource" => node::config_source(message, self),
             "envoy.config.core.v3.DataSource" => files::data(message, self),
             "envoy.config.bootstrap.v3.RuntimeLayer.DiskLayer" => files::disk_layer(message, self),
+            // Envoy does without rules of sampling that it can't read.
+            "envoy.config.trace.v3.XRayConfig"
             // Envoy opens a static secret only for those who use it, and this one for each call.
-            "envoy.extensions.transport_sockets.tls.v3.Secret"
+            | "envoy.extensions.transport_sockets.tls.v3.Secret"
             | "envoy.config.grpc_credential.v3.FileBasedMetadataConfig" => return,
             "envoy.extensions.transport_sockets.tls.v3.CommonTlsContext" => {
                 secrets::context(message, self);
