@@ -53,6 +53,9 @@ struct Size {
     tokens_per_second: f64,
 }
 
+/// Tokens a second of buckets that are as good as never filled.
+const LEAST_SPEED: f64 = 1e-12;
+
 /// What is lost of a token by rounding, and more.
 const ROUNDING: f64 = 1e-9;
 
@@ -84,6 +87,15 @@ impl TokenBucket {
         TokenBucket::full(Size {
             max_tokens: tokens_per_second as f64,
             tokens_per_second: tokens_per_second as f64,
+        })
+    }
+
+    /// A full bucket. One that nothing comes to, or not in this life, is never filled again.
+    pub fn new(max_tokens: u32, tokens_per_fill: u32, fill_interval: Duration) -> Self {
+        let tokens_per_second = f64::from(tokens_per_fill) / fill_interval.as_secs_f64();
+        TokenBucket::full(Size {
+            max_tokens: f64::from(max_tokens),
+            tokens_per_second: tokens_per_second.clamp(LEAST_SPEED, f64::MAX),
         })
     }
 

@@ -65,6 +65,7 @@ pub mod on_demand;
 pub mod original_src;
 mod pacing;
 mod query;
+pub mod rate_limit_quota;
 pub mod ratelimit;
 pub mod rbac;
 pub mod set_filter_state;
@@ -121,6 +122,7 @@ pub static ROOMS: &[&HttpFilterRoom] = &[
     &oauth2::ROOM,
     &on_demand::ROOM,
     &original_src::ROOM,
+    &rate_limit_quota::ROOM,
     &ratelimit::ROOM,
     &rbac::ROOM,
     &set_filter_state::ROOM,

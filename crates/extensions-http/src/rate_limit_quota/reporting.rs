@@ -1,0 +1,164 @@
+//! The stream to the service, on the main thread: begun with the first bucket, and again with the next report once it
+//! has ended. It is over when nobody has the buckets any more.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::{Arc, Weak};
+use std::task::{Context, Poll};
+use std::time::{Duration, Instant};
+
+use nuncio_contract::calls::Calls;
+use nuncio_contract::clock::{Clock, SystemClock};
+use nuncio_contract::grpc_client::{GrpcEvent, GrpcStream};
+use nuncio_service_messages::Message;
+use nuncio_service_messages::rate_limit_quota::{
+    Action, BucketAction, QuotaAssignmentAction, RateLimitQuotaResponse,
+    RateLimitQuotaUsageReports, STREAM_RATE_LIMIT_QUOTAS, Strategy,
+};
+
+use super::bucket::{Bucket, Rule, Tokens};
+use super::service::Quotas;
+
+/// How often usage is reported.
+const REPORTING_INTERVAL: Duration = Duration::from_secs(5);
+/// The longest response of a service that says no limit.
+const MAX_MESSAGE_BYTES: usize = 16 << 20;
+/// Nothing is reported while more waits.
+const MAX_UNSENT_BYTES: usize = 16 << 20;
+
+/// Reports, and applies what is answered.
+pub(super) struct Reporting {
+    quotas: Weak<Quotas>,
+    calls: Calls,
+    stream: Option<GrpcStream>,
+    /// The next report; none before the first bucket.
+    next: Option<Pin<Box<dyn Future<Output = ()>>>>,
+}
+
+impl Reporting {
+    pub(super) fn new(quotas: Weak<Quotas>, calls: Calls) -> Self {
+        Reporting {
+            quotas,
+            calls,
+            stream: None,
+            next: None,
+        }
+    }
+
+    /// Ready once nobody has the buckets.
+    pub(super) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        let Some(quotas) = self.quotas.upgrade() else {
+            return Poll::Ready(());
+        };
+        let new = quotas.take_new(cx.waker());
+        if !new.is_empty() && self.next.is_none() {
+            self.next = Some(self.calls.sleep(REPORTING_INTERVAL));
+            self.begin(&quotas);
+        }
+        for bucket in new {
+            self.report(&quotas, &[bucket]);
+        }
+        while let Some(next) = &mut self.next
+            && next.as_mut().poll(cx).is_ready()
+        {
+            self.next = Some(self.calls.sleep(REPORTING_INTERVAL));
+            if self.stream.is_none() {
+                self.begin(&quotas);
+            }
+            self.report(&quotas, &quotas.all());
+        }
+        while let Some(stream) = &mut self.stream
+            && let Poll::Ready(event) = stream.poll_next(cx)
+        {
+            match event {
+                GrpcEvent::Head(_) => {}
+                GrpcEvent::Message(bytes) => match RateLimitQuotaResponse::decode(&*bytes) {
+                    Ok(response) => apply(&quotas, response, SystemClock.now()),
+                    Err(_) => self.stream = None,
+                },
+                GrpcEvent::End(_) => self.stream = None,
+            }
+        }
+        Poll::Pending
+    }
+
+    fn begin(&mut self, quotas: &Quotas) {
+        let stream = quotas
+            .target
+            .stream(&*self.calls, STREAM_RATE_LIMIT_QUOTAS, None);
+        self.stream = stream.ok().map(|mut stream| {
+            stream.limit_messages(MAX_MESSAGE_BYTES);
+            stream
+        });
+    }
+
+    /// Without a stream what was used is lost, as in Envoy.
+    fn report(&mut self, quotas: &Quotas, buckets: &[Arc<Bucket>]) {
+        let is_slow = |stream: &GrpcStream| stream.unsent_bytes() > MAX_UNSENT_BYTES;
+        if self.stream.as_ref().is_some_and(is_slow) {
+            return;
+        }
+        let now = SystemClock.now();
+        let usages = buckets.iter().map(|bucket| bucket.usage(now)).collect();
+        if let Some(stream) = &mut self.stream {
+            let report = RateLimitQuotaUsageReports {
+                domain: quotas.domain.to_string(),
+                bucket_quota_usages: usages,
+            };
+            stream.send(&report.encode_to_vec());
+        }
+    }
+}
+
+/// Does what the service says with the buckets that are known.
+pub(super) fn apply(quotas: &Quotas, response: RateLimitQuotaResponse, now: Instant) {
+    for action in response.bucket_action {
+        let BucketAction {
+            bucket_id: Some(id),
+            bucket_action: Some(action),
+        } = action
+        else {
+            continue;
+        };
+        if id.bucket.is_empty() {
+            continue;
+        }
+        match action {
+            Action::AbandonAction(_) => quotas.abandon(&id.bucket),
+            Action::QuotaAssignmentAction(assignment) => {
+                let bucket = quotas.bucket(&id.bucket);
+                if let (Some(bucket), Some(rule)) = (bucket, rule_of(&assignment)) {
+                    bucket.assign(rule, time_to_live(&assignment), now);
+                }
+            }
+        }
+    }
+}
+
+/// Whole seconds; none at all are 0.
+fn time_to_live(assignment: &QuotaAssignmentAction) -> Duration {
+    let time = assignment.assignment_time_to_live.as_ref();
+    let seconds = time.map_or(0, |time| time.seconds);
+    Duration::from_secs(u64::try_from(seconds).unwrap_or(0))
+}
+
+/// None for what changes nothing.
+fn rule_of(assignment: &QuotaAssignmentAction) -> Option<Rule> {
+    match assignment.rate_limit_strategy.as_ref()?.strategy.as_ref()? {
+        Strategy::BlanketRule(0) => Some(Rule::AllowAll),
+        Strategy::BlanketRule(1) => Some(Rule::DenyAll),
+        Strategy::BlanketRule(_) | Strategy::RequestsPerTimeUnit(_) => None,
+        Strategy::TokenBucket(bucket) => {
+            let interval = bucket.fill_interval.as_ref().map(|interval| {
+                let seconds = u64::try_from(interval.seconds).unwrap_or(0);
+                let nanos = u64::try_from(interval.nanos).unwrap_or(0);
+                Duration::from_secs(seconds).saturating_add(Duration::from_nanos(nanos))
+            });
+            Some(Rule::Tokens(Tokens {
+                max_tokens: bucket.max_tokens,
+                tokens_per_fill: bucket.tokens_per_fill.map_or(0, |tokens| tokens.value),
+                fill_interval: interval.unwrap_or_default(),
+            }))
+        }
+    }
+}

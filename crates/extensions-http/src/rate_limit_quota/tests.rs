@@ -1,0 +1,244 @@
+//! Tests of the rate limit quota filter.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use nuncio_contract::grpc_client::GrpcTarget;
+use nuncio_contract::http_filter::HeadersStatus;
+use nuncio_service_messages::Message;
+use nuncio_service_messages::rate_limit_quota::{BucketAction, RateLimitQuotaResponse};
+
+use super::ROOM;
+use super::bucket::{Behavior, Bucket, Id, Rule, Tokens};
+use super::reporting::apply;
+use super::service::Quotas;
+use crate::tests::harness::{Worker, refusal};
+
+const SECOND: Duration = Duration::from_secs(1);
+const OPEN: Behavior = Behavior {
+    unassigned: Rule::AllowAll,
+    expired: None,
+};
+
+fn id(name: &str) -> Id {
+    Id::from([("name".to_owned(), name.to_owned())])
+}
+
+fn bucket(behavior: Behavior, now: Instant) -> Bucket {
+    Bucket::new(Arc::new(id("a")), behavior, now)
+}
+
+fn tokens(max_tokens: u32, tokens_per_fill: u32, fill_interval: Duration) -> Rule {
+    Rule::Tokens(Tokens {
+        max_tokens,
+        tokens_per_fill,
+        fill_interval,
+    })
+}
+
+fn admitted(bucket: &Bucket, tries: usize, now: Instant) -> usize {
+    (0..tries).filter(|_| bucket.admit(now)).count()
+}
+
+#[test]
+fn an_assignment_gives_way_to_the_fallback_and_that_to_the_rule_without_one() {
+    let now = Instant::now();
+    let behavior = Behavior {
+        unassigned: Rule::AllowAll,
+        expired: Some((Rule::DenyAll, 2 * SECOND)),
+    };
+    let bucket = bucket(behavior, now);
+    bucket.assign(Rule::AllowAll, SECOND, now);
+    for (milliseconds, is_allowed) in [(999, true), (1000, false), (2999, false), (3000, true)] {
+        let then = now + Duration::from_millis(milliseconds);
+        assert_eq!(bucket.admit(then), is_allowed, "{milliseconds}");
+    }
+    bucket.assign(Rule::AllowAll, Duration::ZERO, now + 4 * SECOND);
+    assert!(!bucket.admit(now + 4 * SECOND), "no time at all");
+}
+
+#[test]
+fn what_was_used_is_told_once() {
+    let now = Instant::now();
+    let bucket = bucket(OPEN, now);
+    bucket.count(true);
+    bucket.assign(Rule::DenyAll, 100 * SECOND, now);
+    assert_eq!(admitted(&bucket, 2, now), 0);
+    let usage = bucket.usage(now + Duration::from_millis(5900));
+    assert_eq!(
+        usage.time_elapsed.map(|it| (it.seconds, it.nanos)),
+        Some((5, 0))
+    );
+    assert_eq!(
+        (usage.num_requests_allowed, usage.num_requests_denied),
+        (1, 2)
+    );
+    let usage = bucket.usage(now + 6 * SECOND);
+    assert_eq!(
+        (usage.num_requests_allowed, usage.num_requests_denied),
+        (0, 0)
+    );
+}
+
+#[test]
+fn tokens_stay_with_an_assignment_that_is_repeated_and_go_over_in_proportion() {
+    let now = Instant::now();
+    let bucket = bucket(OPEN, now);
+    bucket.assign(tokens(4, 1, 1000 * SECOND), 100 * SECOND, now);
+    assert_eq!(admitted(&bucket, 2, now), 2);
+    bucket.assign(tokens(4, 1, 1000 * SECOND), 100 * SECOND, now);
+    assert_eq!(admitted(&bucket, 1, now), 1);
+    bucket.assign(tokens(40, 1, 1000 * SECOND), 100 * SECOND, now);
+    assert_eq!(admitted(&bucket, 40, now), 10);
+}
+
+#[test]
+fn tokens_that_never_come_again_and_those_that_always_do() {
+    let now = Instant::now();
+    let bucket = bucket(OPEN, now);
+    bucket.assign(tokens(2, 0, SECOND), 1_000_000 * SECOND, now);
+    assert_eq!(admitted(&bucket, 3, now), 2);
+    assert_eq!(admitted(&bucket, 3, now + 100_000 * SECOND), 0);
+    bucket.assign(tokens(2, 0, Duration::ZERO), 100 * SECOND, now);
+    assert_eq!(admitted(&bucket, 3, now), 3);
+    bucket.assign(tokens(u32::MAX, u32::MAX, SECOND), Duration::MAX, now);
+    assert_eq!(admitted(&bucket, 3, now), 3);
+}
+
+#[test]
+fn tokens_of_the_configuration_count_without_an_assignment() {
+    let now = Instant::now();
+    let behavior = Behavior {
+        unassigned: tokens(2, 1, Duration::from_millis(500)),
+        expired: None,
+    };
+    let bucket = bucket(behavior, now);
+    assert_eq!(admitted(&bucket, 3, now), 2);
+    assert_eq!(admitted(&bucket, 3, now + SECOND / 2), 1);
+}
+
+/// An action on a bucket, by the bytes behind its name.
+fn action(name: &str, rest: &[u8]) -> RateLimitQuotaResponse {
+    let mut bytes = BucketAction {
+        bucket_id: Some(nuncio_service_messages::rate_limit_quota::BucketId { bucket: id(name) }),
+        bucket_action: None,
+    }
+    .encode_to_vec();
+    bytes.extend(rest);
+    let action = BucketAction::decode(&*bytes).expect("an action");
+    RateLimitQuotaResponse {
+        bucket_action: vec![action],
+    }
+}
+
+#[test]
+fn what_the_service_says_is_done_with_the_buckets_that_are_known() {
+    let now = Instant::now();
+    let quotas = Quotas::new(GrpcTarget::of_cluster("a"), "d");
+    quotas.create(id("a"), OPEN, true, now);
+    let is_open = || {
+        quotas
+            .bucket(&id("a"))
+            .is_none_or(|bucket| bucket.admit(now))
+    };
+    // No action, no strategy, requests per unit, a rule that nobody knows, another bucket: nothing.
+    let nothing: [(&str, &[u8]); 6] = [
+        ("a", b""),
+        ("a", b"\x12\x04\x12\x02\x08\x64"),
+        ("a", b"\x12\x06\x1a\x00\x12\x02\x08\x64"),
+        ("a", b"\x12\x08\x12\x02\x08\x64\x1a\x02\x12\x00"),
+        ("a", b"\x12\x08\x12\x02\x08\x64\x1a\x02\x08\x07"),
+        ("b", b"\x12\x08\x12\x02\x08\x64\x1a\x02\x08\x01"),
+    ];
+    for (name, rest) in nothing {
+        apply(&quotas, action(name, rest), now);
+        assert!(is_open(), "{rest:?}");
+    }
+    apply(
+        &quotas,
+        action("a", b"\x12\x08\x12\x02\x08\x64\x1a\x02\x08\x01"),
+        now,
+    );
+    assert!(!is_open());
+    apply(&quotas, action("a", b"\x1a\x00"), now);
+    assert!(quotas.bucket(&id("a")).is_none());
+    // Without a time to live, or with one below 0, it is over at once.
+    quotas.create(id("a"), OPEN, true, now);
+    apply(&quotas, action("a", b"\x12\x04\x1a\x02\x08\x01"), now);
+    let below_0 = b"\x12\x11\x12\x0b\x08\xff\xff\xff\xff\xff\xff\xff\xff\xff\x01\x1a\x02\x08\x01";
+    apply(&quotas, action("a", below_0), now);
+    assert!(is_open());
+}
+
+#[test]
+fn there_are_no_more_buckets_than_may_be() {
+    let now = Instant::now();
+    let quotas = Quotas::new(GrpcTarget::of_cluster("a"), "d");
+    for number in 0..20_000 {
+        quotas.create(id(&number.to_string()), OPEN, true, now);
+    }
+    assert_eq!(quotas.all().len(), 16_384);
+    quotas.abandon(&id("0"));
+    quotas.create(id("new"), OPEN, true, now);
+    assert!(quotas.bucket(&id("new")).is_some());
+
+    let quotas = Quotas::new(GrpcTarget::of_cluster("a"), "d");
+    for number in 0..20 {
+        quotas.create(
+            id(&format!("{number}{}", "x".repeat(1 << 20))),
+            OPEN,
+            true,
+            now,
+        );
+    }
+    assert_eq!(quotas.all().len(), 15);
+}
+
+fn config(domain: &str, settings: &str) -> String {
+    format!(
+        "{{domain: {domain}, rlqs_server: {{envoy_grpc: {{cluster_name: a}}}}, bucket_matchers: {{on_no_match: \
+         {{action: {{name: a, typed_config: {{'@type': type.googleapis.com/envoy.extensions.filters.http.\
+         rate_limit_quota.v3.RateLimitQuotaBucketSettings, reporting_interval: 1s, \
+         bucket_id_builder: {{bucket_id_builder: {{a: {{string_value: b}}}}}}, {settings}}}}}}}}}}}"
+    )
+}
+
+#[test]
+fn filters_of_one_service_and_domain_share_their_buckets() {
+    let limit = "no_assignment_behavior: {fallback_rate_limit: {token_bucket: {max_tokens: 1, \
+                 tokens_per_fill: 1, fill_interval: 1000s}}}";
+    let answer = |worker: &Worker| match worker.stream().decode_headers(true) {
+        HeadersStatus::Reply(reply) => Some((reply.status, reply.details)),
+        _ => None,
+    };
+    let denied = Some((429, "rate_limited_by_quota".into()));
+    let (one, other) = (
+        Worker::new(&ROOM, &config("shared", limit)),
+        Worker::new(&ROOM, &config("shared", limit)),
+    );
+    assert_eq!(answer(&one), None, "the first makes the bucket");
+    assert_eq!(answer(&other), None, "a token");
+    assert_eq!(answer(&one), denied);
+    let else_where = Worker::new(&ROOM, &config("else-where", limit));
+    assert_eq!(answer(&else_where), None);
+}
+
+#[test]
+fn answers_that_cannot_be_given_are_refused() {
+    for (settings, what) in [
+        ("http_status: {code: 100}", "http_status"),
+        ("grpc_status: {code: -1}", "grpc_status"),
+        (
+            "response_headers_to_add: [{header: {key: content-length, value: '7'}}]",
+            "content-length",
+        ),
+        (
+            "response_headers_to_add: [{header: {key: ':status', value: '7'}}]",
+            ":status",
+        ),
+    ] {
+        let settings = format!("deny_response_settings: {{{settings}}}");
+        let refused = refusal(&ROOM, &config("a", &settings));
+        assert!(refused.contains(what), "{what}: {refused}");
+    }
+}
