@@ -121,6 +121,17 @@ impl Bucket {
         }
     }
 
+    /// Whether nothing was used since the last report, and nothing is assigned.
+    pub(super) fn is_idle(&self, now: Instant) -> bool {
+        let is_unused = |counter: &AtomicU64| counter.load(Ordering::Relaxed) == 0;
+        if !is_unused(&self.allowed) || !is_unused(&self.denied) {
+            return false;
+        }
+        let mut state = self.state();
+        state.expire(now);
+        state.assigned.is_none()
+    }
+
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use nuncio_config::span::Span;
 use nuncio_config::typed::{Any, Background, Ctx, Refused};
@@ -16,7 +16,7 @@ use nuncio_contract::match_tree::{
 use nuncio_contract::service_values::text;
 use nuncio_contract::stream_info::ResponseFlags;
 
-use super::bucket::{Behavior, Id, Rule, Tokens};
+use super::bucket::{Behavior, Bucket, Id, Rule, Tokens};
 use super::messages::{
     AddedHeader, BlanketRule, DenyResponseSettings, ExpiredAssignment, ExpiredAssignmentBehavior,
     NoAssignment, RateLimitQuotaBucketSettings, RateLimitQuotaFilterConfig, RateLimitStrategy,
@@ -41,6 +41,8 @@ pub(super) struct BucketSettings {
     id: Box<[(Box<str>, Part)]>,
     pub(super) behavior: Behavior,
     pub(super) denied: LocalReply,
+    /// Of requests whose buckets found no room; nobody is told of it.
+    pub(super) overflow: Bucket,
 }
 
 /// A part of its name.
@@ -97,13 +99,15 @@ impl BucketSettings {
         let expired = message.expired_assignment_behavior.as_ref();
         let expired = expired.and_then(|behavior| compile_expired(behavior, ctx));
         let denied = compile_denied(message.deny_response_settings.as_ref(), ctx)?;
+        let behavior = Behavior {
+            unassigned,
+            expired,
+        };
         Ok(BucketSettings {
             id: id.into_iter().collect::<Result<_, _>>()?,
-            behavior: Behavior {
-                unassigned,
-                expired,
-            },
+            behavior,
             denied,
+            overflow: Bucket::new(Arc::default(), behavior, Instant::now()),
         })
     }
 

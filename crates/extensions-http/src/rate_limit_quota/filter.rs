@@ -71,7 +71,12 @@ impl Filter {
             Some(bucket) => !bucket.admit(now),
             None => {
                 let is_allowed = settings.behavior.unassigned != Rule::DenyAll;
-                quotas.create(id, settings.behavior, is_allowed, now);
+                let is_counted = quotas.create(id, settings.behavior, is_allowed, now);
+                let is_allowed = if is_counted {
+                    is_allowed
+                } else {
+                    settings.overflow.admit(now)
+                };
                 !is_allowed && !is_preview
             }
         };

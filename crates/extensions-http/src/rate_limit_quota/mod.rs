@@ -7,9 +7,10 @@
 //! filters of one service and domain share their buckets, times to live count in whole seconds, one that is not there
 //! is 0, and requests per unit of time limit nothing.
 //!
-//! Limits, which Envoy does not have: 16384 buckets with names of 16 MiB together for a service and domain, beyond
-//! which requests of new ones are treated as the first of a bucket is, uncounted; responses of 16 MiB; no reports
-//! while 16 MiB of them wait. Trust: the service is trusted with values of requests, and to limit them.
+//! Limits, which Envoy does not have: 16384 buckets with names of 4 KiB each and 8 MiB together for a service and
+//! domain. Requests of others share a bucket for each action, which nobody is told of and `no_assignment_behavior`
+//! limits; with the next report those go to which nothing is assigned and that were not used since the last one.
+//! Responses of 16 MiB; no reports while 16 MiB of them wait. Trust: the service is trusted with values of requests, and to limit them.
 //!
 //! Other differences: buckets of tokens as `no_assignment_behavior` work (Envoy 1.40 crashes), and fill in parts of
 //! seconds too. What is the same: a level of the routes cannot have a configuration, and an action with

@@ -65,7 +65,11 @@ impl Reporting {
             if self.stream.is_none() {
                 self.begin(&quotas);
             }
-            self.report(&quotas, &quotas.all());
+            let buckets = quotas.all();
+            if quotas.is_full() {
+                forget_idle(&quotas, &buckets, SystemClock.now());
+            }
+            self.report(&quotas, &buckets);
         }
         while let Some(stream) = &mut self.stream
             && let Poll::Ready(event) = stream.poll_next(cx)
@@ -107,6 +111,13 @@ impl Reporting {
             };
             stream.send(&report.encode_to_vec());
         }
+    }
+}
+
+/// Makes room for new buckets.
+pub(super) fn forget_idle(quotas: &Quotas, buckets: &[Arc<Bucket>], now: Instant) {
+    for bucket in buckets.iter().filter(|bucket| bucket.is_idle(now)) {
+        quotas.abandon(&bucket.id);
     }
 }
 

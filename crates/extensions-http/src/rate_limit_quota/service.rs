@@ -17,8 +17,10 @@ use super::reporting::Reporting;
 
 /// How many buckets there may be.
 const MAX_BUCKETS: usize = 16_384;
-/// How long all their names and values together.
-const MAX_ID_BYTES: usize = 16 << 20;
+/// How long the names and values of one.
+const MAX_BYTES_OF_ID: usize = 4096;
+/// How long those of all together.
+const MAX_BYTES_OF_IDS: usize = 8 << 20;
 
 /// The buckets.
 pub(super) struct Quotas {
@@ -27,6 +29,8 @@ pub(super) struct Quotas {
     known: RwLock<Known>,
     new: Mutex<New>,
     has_begun: AtomicBool,
+    /// A bucket found no room, and none has gone since.
+    is_full: AtomicBool,
 }
 
 #[derive(Default)]
@@ -53,6 +57,7 @@ impl Quotas {
             known: RwLock::default(),
             new: Mutex::default(),
             has_begun: AtomicBool::new(false),
+            is_full: AtomicBool::new(false),
         })
     }
 
@@ -77,16 +82,27 @@ impl Quotas {
         known.buckets.get(id).map(Arc::clone)
     }
 
-    /// Makes a bucket with its first request, unless there are too many.
-    pub(super) fn create(&self, id: Id, behavior: Behavior, is_allowed: bool, now: Instant) {
+    /// Makes a bucket with its first request. False if there is no room for it.
+    pub(super) fn create(
+        &self,
+        id: Id,
+        behavior: Behavior,
+        is_allowed: bool,
+        now: Instant,
+    ) -> bool {
+        let bytes = bytes_of(&id);
+        if bytes > MAX_BYTES_OF_ID || self.is_full() {
+            return false;
+        }
         let mut known = self.known.write().unwrap_or_else(PoisonError::into_inner);
         if let Some(bucket) = known.buckets.get(&id) {
             bucket.count(is_allowed);
-            return;
+            return true;
         }
-        let id_bytes = known.id_bytes.saturating_add(bytes_of(&id));
-        if known.buckets.len() >= MAX_BUCKETS || id_bytes > MAX_ID_BYTES {
-            return;
+        let id_bytes = known.id_bytes.saturating_add(bytes);
+        if known.buckets.len() >= MAX_BUCKETS || id_bytes > MAX_BYTES_OF_IDS {
+            self.is_full.store(true, Ordering::Relaxed);
+            return false;
         }
         let id = Arc::new(id);
         let bucket = Arc::new(Bucket::new(Arc::clone(&id), behavior, now));
@@ -99,6 +115,12 @@ impl Quotas {
         let reporting = new.reporting.take();
         drop(new);
         reporting.into_iter().for_each(Waker::wake);
+        true
+    }
+
+    /// Whether there is no room for new buckets.
+    pub(super) fn is_full(&self) -> bool {
+        self.is_full.load(Ordering::Relaxed)
     }
 
     /// Forgets a bucket.
@@ -106,6 +128,7 @@ impl Quotas {
         let mut known = self.known.write().unwrap_or_else(PoisonError::into_inner);
         if known.buckets.remove(id).is_some() {
             known.id_bytes = known.id_bytes.saturating_sub(bytes_of(id));
+            self.is_full.store(false, Ordering::Relaxed);
         }
     }
 

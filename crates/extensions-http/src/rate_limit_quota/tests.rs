@@ -10,7 +10,7 @@ use nuncio_service_messages::rate_limit_quota::{BucketAction, RateLimitQuotaResp
 
 use super::ROOM;
 use super::bucket::{Behavior, Bucket, Id, Rule, Tokens};
-use super::reporting::apply;
+use super::reporting::{apply, forget_idle};
 use super::service::Quotas;
 use crate::tests::harness::{Worker, refusal};
 
@@ -171,27 +171,38 @@ fn what_the_service_says_is_done_with_the_buckets_that_are_known() {
 }
 
 #[test]
-fn there_are_no_more_buckets_than_may_be() {
+fn there_are_no_more_buckets_than_may_be_and_idle_ones_make_room() {
     let now = Instant::now();
     let quotas = Quotas::new(GrpcTarget::of_cluster("a"), "d");
-    for number in 0..20_000 {
-        quotas.create(id(&number.to_string()), OPEN, true, now);
-    }
-    assert_eq!(quotas.all().len(), 16_384);
+    let made = (0..20_000).filter(|number| quotas.create(id(&number.to_string()), OPEN, true, now));
+    assert_eq!(made.count(), 16_384);
     quotas.abandon(&id("0"));
-    quotas.create(id("new"), OPEN, true, now);
-    assert!(quotas.bucket(&id("new")).is_some());
+    assert!(quotas.create(id("new"), OPEN, true, now));
+    assert!(!quotas.create(id("newer"), OPEN, true, now));
 
-    let quotas = Quotas::new(GrpcTarget::of_cluster("a"), "d");
-    for number in 0..20 {
-        quotas.create(
-            id(&format!("{number}{}", "x".repeat(1 << 20))),
-            OPEN,
-            true,
-            now,
-        );
+    let all = quotas.all();
+    forget_idle(&quotas, &all, now);
+    assert_eq!(quotas.all().len(), 16_384, "they were used");
+    for bucket in &all {
+        bucket.usage(now);
     }
-    assert_eq!(quotas.all().len(), 15);
+    let bucket = |name: &str| quotas.bucket(&id(name)).expect("a bucket");
+    bucket("1").assign(Rule::DenyAll, 2 * SECOND, now);
+    bucket("2").assign(Rule::DenyAll, SECOND, now);
+    bucket("3").count(false);
+    forget_idle(&quotas, &all, now + SECOND);
+    assert_eq!(quotas.all().len(), 2);
+    assert!(quotas.create(id("newer"), OPEN, true, now));
+}
+
+#[test]
+fn names_of_buckets_are_no_longer_than_may_be() {
+    let now = Instant::now();
+    let quotas = Quotas::new(GrpcTarget::of_cluster("a"), "d");
+    assert!(!quotas.create(id(&"x".repeat(4093)), OPEN, true, now));
+    let long = |number: usize| id(&format!("{number:04092}"));
+    let made = (0..3000).filter(|number| quotas.create(long(*number), OPEN, true, now));
+    assert_eq!(made.count(), 2048);
 }
 
 fn config(domain: &str, settings: &str) -> String {
@@ -219,6 +230,15 @@ fn filters_of_one_service_and_domain_share_their_buckets() {
     assert_eq!(answer(&one), None, "the first makes the bucket");
     assert_eq!(answer(&other), None, "a token");
     assert_eq!(answer(&one), denied);
+    let long = Worker::new(
+        &ROOM,
+        &config("shared", limit).replace(
+            "string_value: b",
+            &format!("string_value: {}", "b".repeat(5000)),
+        ),
+    );
+    assert_eq!(answer(&long), None, "a token of those without a bucket");
+    assert_eq!(answer(&long), denied);
     let else_where = Worker::new(&ROOM, &config("else-where", limit));
     assert_eq!(answer(&else_where), None);
 }
