@@ -10,7 +10,8 @@
 //! Limits, which Envoy does not have: 16384 buckets with names of 4 KiB each and 8 MiB together for a service and
 //! domain. Requests of others share a bucket for each action, which nobody is told of and `no_assignment_behavior`
 //! limits; with the next report those go to which nothing is assigned and that were not used since the last one.
-//! Responses of 16 MiB; no reports while 16 MiB of them wait. Trust: the service is trusted with values of requests, and to limit them.
+//! Responses of 1 MiB. A report goes on in another one after 1 MiB; there is none while 16 MiB wait, and the
+//! stream begins anew if nothing of them goes for two intervals. Trust: the service is trusted with values of requests, and to limit them.
 //!
 //! Other differences: buckets of tokens as `no_assignment_behavior` work (Envoy 1.40 crashes), and fill in parts of
 //! seconds too. What is the same: a level of the routes cannot have a configuration, and an action with

@@ -3,6 +3,7 @@
 
 use std::future::Future;
 use std::pin::Pin;
+use std::slice::Iter;
 use std::sync::{Arc, Weak};
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
@@ -12,7 +13,7 @@ use nuncio_contract::clock::{Clock, SystemClock};
 use nuncio_contract::grpc_client::{GrpcEvent, GrpcStream};
 use nuncio_service_messages::Message;
 use nuncio_service_messages::rate_limit_quota::{
-    Action, BucketAction, QuotaAssignmentAction, RateLimitQuotaResponse,
+    Action, BucketAction, BucketQuotaUsage, QuotaAssignmentAction, RateLimitQuotaResponse,
     RateLimitQuotaUsageReports, STREAM_RATE_LIMIT_QUOTAS, Strategy,
 };
 
@@ -21,8 +22,10 @@ use super::service::Quotas;
 
 /// How often usage is reported.
 const REPORTING_INTERVAL: Duration = Duration::from_secs(5);
-/// The longest response of a service that says no limit.
-const MAX_MESSAGE_BYTES: usize = 16 << 20;
+/// The longest response of a service that says no limit; what it is decoded into may be some 60 times as large.
+const MAX_MESSAGE_BYTES: usize = 1 << 20;
+/// A report that is longer goes on in another one. Services take 4 MiB, unless they say otherwise.
+const MAX_REPORT_BYTES: usize = 1 << 20;
 /// Nothing is reported while more waits.
 const MAX_UNSENT_BYTES: usize = 16 << 20;
 
@@ -31,6 +34,8 @@ pub(super) struct Reporting {
     quotas: Weak<Quotas>,
     calls: Calls,
     stream: Option<GrpcStream>,
+    /// What waited at the last report, if it was too much.
+    stuck_bytes: Option<usize>,
     /// The next report; none before the first bucket.
     next: Option<Pin<Box<dyn Future<Output = ()>>>>,
 }
@@ -41,6 +46,7 @@ impl Reporting {
             quotas,
             calls,
             stream: None,
+            stuck_bytes: None,
             next: None,
         }
     }
@@ -62,6 +68,7 @@ impl Reporting {
             && next.as_mut().poll(cx).is_ready()
         {
             self.next = Some(self.calls.sleep(REPORTING_INTERVAL));
+            self.end_stuck();
             if self.stream.is_none() {
                 self.begin(&quotas);
             }
@@ -98,20 +105,51 @@ impl Reporting {
 
     /// Without a stream what was used is lost, as in Envoy.
     fn report(&mut self, quotas: &Quotas, buckets: &[Arc<Bucket>]) {
-        let is_slow = |stream: &GrpcStream| stream.unsent_bytes() > MAX_UNSENT_BYTES;
-        if self.stream.as_ref().is_some_and(is_slow) {
-            return;
-        }
         let now = SystemClock.now();
-        let usages = buckets.iter().map(|bucket| bucket.usage(now)).collect();
-        if let Some(stream) = &mut self.stream {
-            let report = RateLimitQuotaUsageReports {
-                domain: quotas.domain.to_string(),
-                bucket_quota_usages: usages,
-            };
-            stream.send(&report.encode_to_vec());
+        let mut buckets = buckets.iter();
+        while !buckets.as_slice().is_empty() && self.slow_bytes().is_none() {
+            let usages = next_usages(&mut buckets, now);
+            if let Some(stream) = &mut self.stream {
+                let report = RateLimitQuotaUsageReports {
+                    domain: quotas.domain.to_string(),
+                    bucket_quota_usages: usages,
+                };
+                stream.send(&report.encode_to_vec());
+            }
         }
     }
+
+    /// What waits, if it is too much.
+    fn slow_bytes(&self) -> Option<usize> {
+        let unsent_bytes = self.stream.as_ref()?.unsent_bytes();
+        (unsent_bytes > MAX_UNSENT_BYTES).then_some(unsent_bytes)
+    }
+
+    /// Gives up a stream of which nothing has gone since the last report, though too much waits.
+    fn end_stuck(&mut self) {
+        let slow_bytes = self.slow_bytes();
+        if slow_bytes.is_some() && slow_bytes == self.stuck_bytes {
+            self.stream = None;
+        }
+        self.stuck_bytes = slow_bytes;
+    }
+}
+
+/// What was used of as many buckets as there is room for in a report.
+pub(super) fn next_usages(
+    buckets: &mut Iter<'_, Arc<Bucket>>,
+    now: Instant,
+) -> Vec<BucketQuotaUsage> {
+    let mut bytes = 0_usize;
+    let mut usages = Vec::new();
+    while bytes < MAX_REPORT_BYTES
+        && let Some(bucket) = buckets.next()
+    {
+        let usage = bucket.usage(now);
+        bytes = bytes.saturating_add(usage.encoded_len());
+        usages.push(usage);
+    }
+    usages
 }
 
 /// Makes room for new buckets.

@@ -10,7 +10,7 @@ use nuncio_service_messages::rate_limit_quota::{BucketAction, RateLimitQuotaResp
 
 use super::ROOM;
 use super::bucket::{Behavior, Bucket, Id, Rule, Tokens};
-use super::reporting::{apply, forget_idle};
+use super::reporting::{apply, forget_idle, next_usages};
 use super::service::Quotas;
 use crate::tests::harness::{Worker, refusal};
 
@@ -193,6 +193,18 @@ fn there_are_no_more_buckets_than_may_be_and_idle_ones_make_room() {
     forget_idle(&quotas, &all, now + SECOND);
     assert_eq!(quotas.all().len(), 2);
     assert!(quotas.create(id("newer"), OPEN, true, now));
+}
+
+#[test]
+fn reports_are_split_into_messages_that_services_take() {
+    let now = Instant::now();
+    let name = "x".repeat(4000);
+    let buckets: Vec<_> = (0..600)
+        .map(|_| Arc::new(Bucket::new(Arc::new(id(&name)), OPEN, now)))
+        .collect();
+    let mut rest = buckets.iter();
+    let counts = [(); 4].map(|()| next_usages(&mut rest, now).len());
+    assert_eq!(counts, [262, 262, 76, 0]);
 }
 
 #[test]
