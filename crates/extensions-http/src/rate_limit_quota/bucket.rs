@@ -105,13 +105,13 @@ impl Bucket {
 
     /// What was used since this was called last.
     pub(super) fn usage(&self, now: Instant) -> BucketQuotaUsage {
+        let bucket = (*self.id).clone();
         let mut state = self.state();
         let elapsed = now.saturating_duration_since(state.last_report);
         state.last_report = now;
+        drop(state);
         BucketQuotaUsage {
-            bucket_id: Some(BucketId {
-                bucket: (*self.id).clone(),
-            }),
+            bucket_id: Some(BucketId { bucket }),
             time_elapsed: Some(common::Duration {
                 seconds: i64::try_from(elapsed.as_secs()).unwrap_or(i64::MAX),
                 nanos: 0,

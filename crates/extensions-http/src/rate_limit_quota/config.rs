@@ -39,6 +39,8 @@ pub(super) struct Settings {
 /// The compiled bucket that requests are sorted into.
 pub(super) struct BucketSettings {
     id: Box<[(Box<str>, Part)]>,
+    /// What it always is, if nothing of it comes from requests.
+    constant_id: Option<Arc<Id>>,
     pub(super) behavior: Behavior,
     pub(super) denied: LocalReply,
     /// Of requests whose buckets found no room; nobody is told of it.
@@ -89,6 +91,7 @@ impl BucketSettings {
         let parts = message.bucket_id_builder.as_ref();
         let parts = parts.map_or(&[][..], |builder| &*builder.bucket_id_builder);
         let id: Vec<_> = parts.iter().map(|part| compile_part(part, ctx)).collect();
+        let id = id.into_iter().collect::<Result<Box<[_]>, _>>();
         let unassigned = match &message.no_assignment_behavior {
             Some(behavior) => {
                 let NoAssignment::Strategy(strategy) = &behavior.no_assignment_behavior;
@@ -104,7 +107,8 @@ impl BucketSettings {
             expired,
         };
         Ok(BucketSettings {
-            id: id.into_iter().collect::<Result<_, _>>()?,
+            constant_id: id.as_deref().ok().and_then(constant_id),
+            id: id?,
             behavior,
             denied,
             overflow: Bucket::new(Arc::default(), behavior, Instant::now()),
@@ -112,7 +116,10 @@ impl BucketSettings {
     }
 
     /// The name of a request's bucket; none where a part of it is not there. Parts that are empty are left out.
-    pub(super) fn id_of(&self, data: &MatchData<'_>) -> Option<Id> {
+    pub(super) fn id_of(&self, data: &MatchData<'_>) -> Option<Arc<Id>> {
+        if let Some(id) = &self.constant_id {
+            return Some(Arc::clone(id));
+        }
         let mut id = Id::new();
         for (name, part) in &self.id {
             let value = match part {
@@ -124,8 +131,17 @@ impl BucketSettings {
             };
             id.insert(name.to_string(), value.into_owned());
         }
-        Some(id)
+        Some(Arc::new(id))
     }
+}
+
+/// The name that parts always make, if nothing of it comes from requests.
+fn constant_id(parts: &[(Box<str>, Part)]) -> Option<Arc<Id>> {
+    let parts = parts.iter().map(|(name, part)| match part {
+        Part::Text(text) => Some((name.to_string(), text.to_string())),
+        Part::Input(_) => None,
+    });
+    parts.collect::<Option<Id>>().map(Arc::new)
 }
 
 fn compile_part(

@@ -42,7 +42,7 @@ impl RequestHeadFilter for Filter {
             Outcome::Nothing | Outcome::Undecided => None,
         };
         match preview.or(denied) {
-            Some(reply) => HeadersStatus::Reply(Box::new(reply)),
+            Some(reply) => HeadersStatus::Reply(Box::new(reply.clone())),
             None => HeadersStatus::Continue,
         }
     }
@@ -50,16 +50,16 @@ impl RequestHeadFilter for Filter {
 
 impl Filter {
     /// Counts the request in its bucket; the answer, if it is one too many.
-    fn judge(
+    fn judge<'s>(
         &self,
-        settings: &BucketSettings,
+        settings: &'s BucketSettings,
         is_preview: bool,
         context: &mut FilterContext<'_>,
-    ) -> Option<LocalReply> {
+    ) -> Option<&'s LocalReply> {
         let data = MatchData::of_request(context.request_headers, context.stream_info);
         let id = settings.id_of(&data)?;
         let mut fields = Struct::default();
-        for (name, value) in &id {
+        for (name, value) in &*id {
             fields.insert(name.as_str(), Value::String(value.as_str().into()));
         }
         let namespace = if is_preview { PREVIEW } else { BUCKET };
@@ -80,6 +80,6 @@ impl Filter {
                 !is_allowed && !is_preview
             }
         };
-        is_denied.then(|| settings.denied.clone())
+        is_denied.then_some(&settings.denied)
     }
 }

@@ -2,8 +2,9 @@
 //! has ended. It is over when nobody has the buckets any more.
 
 use std::future::Future;
+use std::mem;
 use std::pin::Pin;
-use std::slice::Iter;
+use std::slice::{self, Iter};
 use std::sync::{Arc, Weak};
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
@@ -32,6 +33,8 @@ const MAX_UNSENT_BYTES: usize = 16 << 20;
 /// Reports, and applies what is answered.
 pub(super) struct Reporting {
     quotas: Weak<Quotas>,
+    /// Those that were told of, so that nobody waits while they are gone through.
+    buckets: Vec<Arc<Bucket>>,
     calls: Calls,
     stream: Option<GrpcStream>,
     /// What waited at the last report, if it was too much.
@@ -44,6 +47,7 @@ impl Reporting {
     pub(super) fn new(quotas: Weak<Quotas>, calls: Calls) -> Self {
         Reporting {
             quotas,
+            buckets: Vec::new(),
             calls,
             stream: None,
             stuck_bytes: None,
@@ -62,7 +66,8 @@ impl Reporting {
             self.begin(&quotas);
         }
         for bucket in new {
-            self.report(&quotas, &[bucket]);
+            self.report(&quotas, slice::from_ref(&bucket));
+            self.buckets.push(bucket);
         }
         while let Some(next) = &mut self.next
             && next.as_mut().poll(cx).is_ready()
@@ -72,11 +77,14 @@ impl Reporting {
             if self.stream.is_none() {
                 self.begin(&quotas);
             }
-            let buckets = quotas.all();
+            let mut buckets = mem::take(&mut self.buckets);
             if quotas.is_full() {
                 forget_idle(&quotas, &buckets, SystemClock.now());
             }
+            // Nobody else has those that were forgotten.
+            buckets.retain(|bucket| Arc::strong_count(bucket) > 1);
             self.report(&quotas, &buckets);
+            self.buckets = buckets;
         }
         while let Some(stream) = &mut self.stream
             && let Poll::Ready(event) = stream.poll_next(cx)

@@ -85,7 +85,7 @@ impl Quotas {
     /// Makes a bucket with its first request. False if there is no room for it.
     pub(super) fn create(
         &self,
-        id: Id,
+        id: Arc<Id>,
         behavior: Behavior,
         is_allowed: bool,
         now: Instant,
@@ -95,7 +95,7 @@ impl Quotas {
             return false;
         }
         let mut known = self.known.write().unwrap_or_else(PoisonError::into_inner);
-        if let Some(bucket) = known.buckets.get(&id) {
+        if let Some(bucket) = known.buckets.get(&*id) {
             bucket.count(is_allowed);
             return true;
         }
@@ -104,7 +104,6 @@ impl Quotas {
             self.is_full.store(true, Ordering::Relaxed);
             return false;
         }
-        let id = Arc::new(id);
         let bucket = Arc::new(Bucket::new(Arc::clone(&id), behavior, now));
         bucket.count(is_allowed);
         known.buckets.insert(id, Arc::clone(&bucket));
@@ -130,12 +129,6 @@ impl Quotas {
             known.id_bytes = known.id_bytes.saturating_sub(bytes_of(id));
             self.is_full.store(false, Ordering::Relaxed);
         }
-    }
-
-    /// All buckets.
-    pub(super) fn all(&self) -> Vec<Arc<Bucket>> {
-        let known = self.known.read().unwrap_or_else(PoisonError::into_inner);
-        known.buckets.values().map(Arc::clone).collect()
     }
 
     /// The buckets that are new; `reporting` is woken when there are more.
