@@ -171,7 +171,7 @@ impl State {
         let before = self.assigned.take().map(|assigned| assigned.rule);
         if before != Some(rule) {
             self.tokens = match (rule, self.tokens.take()) {
-                (Rule::Tokens(of), Some(old)) => Some(of.instead_of(&old, now)),
+                (Rule::Tokens(of), Some(old)) => Some(of.full().as_full_as(&old, now)),
                 _ => None,
             };
         }
@@ -186,14 +186,5 @@ impl State {
 impl Tokens {
     fn full(&self) -> TokenBucket {
         TokenBucket::new(self.max_tokens, self.tokens_per_fill, self.fill_interval)
-    }
-
-    /// As full as another one is.
-    fn instead_of(&self, old: &TokenBucket, now: Instant) -> TokenBucket {
-        let bucket = self.full();
-        let (left, most) = (old.remaining(now), old.max_tokens().max(1));
-        let tokens = u64::from(self.max_tokens) * u64::from(left) / u64::from(most);
-        bucket.take_up_to(u64::from(self.max_tokens).saturating_sub(tokens), now);
-        bucket
     }
 }

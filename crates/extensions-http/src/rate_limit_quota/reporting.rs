@@ -172,7 +172,7 @@ pub(super) fn apply(quotas: &Quotas, response: RateLimitQuotaResponse, now: Inst
     for action in response.bucket_action {
         let BucketAction {
             bucket_id: Some(id),
-            bucket_action: Some(action),
+            bucket_action: action,
         } = action
         else {
             continue;
@@ -180,14 +180,18 @@ pub(super) fn apply(quotas: &Quotas, response: RateLimitQuotaResponse, now: Inst
         if id.bucket.is_empty() {
             continue;
         }
+        let Some(bucket) = quotas.bucket(&id.bucket) else {
+            continue;
+        };
         match action {
-            Action::AbandonAction(_) => quotas.abandon(&id.bucket),
-            Action::QuotaAssignmentAction(assignment) => {
-                let bucket = quotas.bucket(&id.bucket);
-                if let (Some(bucket), Some(rule)) = (bucket, rule_of(&assignment)) {
+            Some(Action::AbandonAction(_)) => quotas.abandon(&id.bucket),
+            Some(Action::QuotaAssignmentAction(assignment)) => {
+                if let Some(rule) = rule_of(&assignment) {
                     bucket.assign(rule, time_to_live(&assignment), now);
                 }
             }
+            // As if something had been assigned that expires at once.
+            None => bucket.assign(Rule::AllowAll, Duration::ZERO, now),
         }
     }
 }
@@ -202,9 +206,9 @@ fn time_to_live(assignment: &QuotaAssignmentAction) -> Duration {
 /// None for what changes nothing.
 fn rule_of(assignment: &QuotaAssignmentAction) -> Option<Rule> {
     match assignment.rate_limit_strategy.as_ref()?.strategy.as_ref()? {
-        Strategy::BlanketRule(0) => Some(Rule::AllowAll),
         Strategy::BlanketRule(1) => Some(Rule::DenyAll),
-        Strategy::BlanketRule(_) | Strategy::RequestsPerTimeUnit(_) => None,
+        Strategy::BlanketRule(_) => Some(Rule::AllowAll),
+        Strategy::RequestsPerTimeUnit(_) => None,
         Strategy::TokenBucket(bucket) => {
             let interval = bucket.fill_interval.as_ref().map(|interval| {
                 let seconds = u64::try_from(interval.seconds).unwrap_or(0);

@@ -134,43 +134,75 @@ fn action(name: &str, rest: &[u8]) -> RateLimitQuotaResponse {
     }
 }
 
+/// Denies for long once what was assigned has expired.
+const FALLEN: Behavior = Behavior {
+    unassigned: Rule::AllowAll,
+    expired: Some((Rule::DenyAll, Duration::from_secs(100))),
+};
+const DENY_FOR_100_S: &[u8] = b"\x12\x08\x12\x02\x08\x64\x1a\x02\x08\x01";
+
+/// Whether a new bucket is open after actions on it, by the bytes behind its name.
+fn is_open_after(actions: &[&[u8]]) -> bool {
+    let now = Instant::now();
+    let quotas = Quotas::new(GrpcTarget::of_cluster("a"), "d");
+    quotas.create(id("a"), FALLEN, true, now);
+    for rest in actions {
+        apply(&quotas, action("a", rest), now);
+    }
+    let bucket = quotas.bucket(&id("a"));
+    bucket.expect("a bucket").admit(now)
+}
+
 #[test]
-fn what_the_service_says_is_done_with_the_buckets_that_are_known() {
+fn actions_without_a_strategy_and_requests_per_unit_change_nothing() {
+    let nothing: [&[u8]; 3] = [
+        b"\x12\x04\x12\x02\x08\x64",
+        b"\x12\x06\x1a\x00\x12\x02\x08\x64",
+        b"\x12\x08\x12\x02\x08\x64\x1a\x02\x12\x00",
+    ];
+    for rest in nothing {
+        assert!(is_open_after(&[rest]), "{rest:?}");
+        assert!(!is_open_after(&[DENY_FOR_100_S, rest]), "{rest:?}");
+    }
+}
+
+#[test]
+fn a_blanket_rule_that_nobody_knows_lets_all_pass() {
+    let unknown = b"\x12\x08\x12\x02\x08\x64\x1a\x02\x08\x07";
+    assert!(is_open_after(&[DENY_FOR_100_S, unknown]));
+}
+
+#[test]
+fn what_is_assigned_for_no_time_or_revoked_expires_at_once() {
+    let allow_for_100_s = b"\x12\x08\x12\x02\x08\x64\x1a\x02\x08\x00";
+    let at_once: [&[u8]; 3] = [
+        b"",
+        b"\x12\x04\x1a\x02\x08\x00",
+        b"\x12\x11\x12\x0b\x08\xff\xff\xff\xff\xff\xff\xff\xff\xff\x01\x1a\x02\x08\x00",
+    ];
+    assert!(is_open_after(&[allow_for_100_s]));
+    for rest in at_once {
+        assert!(!is_open_after(&[rest]), "{rest:?}");
+        assert!(!is_open_after(&[allow_for_100_s, rest]), "{rest:?}");
+    }
+}
+
+#[test]
+fn actions_are_done_with_their_buckets_alone_which_may_be_abandoned() {
     let now = Instant::now();
     let quotas = Quotas::new(GrpcTarget::of_cluster("a"), "d");
     quotas.create(id("a"), OPEN, true, now);
-    let is_open = || {
+    apply(&quotas, action("b", DENY_FOR_100_S), now);
+    assert!(quotas.bucket(&id("b")).is_none());
+    assert!(
         quotas
             .bucket(&id("a"))
-            .is_none_or(|bucket| bucket.admit(now))
-    };
-    // No action, no strategy, requests per unit, a rule that nobody knows, another bucket: nothing.
-    let nothing: [(&str, &[u8]); 6] = [
-        ("a", b""),
-        ("a", b"\x12\x04\x12\x02\x08\x64"),
-        ("a", b"\x12\x06\x1a\x00\x12\x02\x08\x64"),
-        ("a", b"\x12\x08\x12\x02\x08\x64\x1a\x02\x12\x00"),
-        ("a", b"\x12\x08\x12\x02\x08\x64\x1a\x02\x08\x07"),
-        ("b", b"\x12\x08\x12\x02\x08\x64\x1a\x02\x08\x01"),
-    ];
-    for (name, rest) in nothing {
-        apply(&quotas, action(name, rest), now);
-        assert!(is_open(), "{rest:?}");
-    }
-    apply(
-        &quotas,
-        action("a", b"\x12\x08\x12\x02\x08\x64\x1a\x02\x08\x01"),
-        now,
+            .is_some_and(|bucket| bucket.admit(now))
     );
-    assert!(!is_open());
+    apply(&quotas, action("b", b"\x1a\x00"), now);
+    assert!(quotas.bucket(&id("a")).is_some());
     apply(&quotas, action("a", b"\x1a\x00"), now);
     assert!(quotas.bucket(&id("a")).is_none());
-    // Without a time to live, or with one below 0, it is over at once.
-    quotas.create(id("a"), OPEN, true, now);
-    apply(&quotas, action("a", b"\x12\x04\x1a\x02\x08\x01"), now);
-    let below_0 = b"\x12\x11\x12\x0b\x08\xff\xff\xff\xff\xff\xff\xff\xff\xff\x01\x1a\x02\x08\x01";
-    apply(&quotas, action("a", below_0), now);
-    assert!(is_open());
 }
 
 #[test]
