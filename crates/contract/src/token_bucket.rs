@@ -53,6 +53,9 @@ struct Size {
     tokens_per_second: f64,
 }
 
+/// Tokens a second of buckets that are as good as never filled.
+const LEAST_SPEED: f64 = 1e-12;
+
 /// What is lost of a token by rounding, and more.
 const ROUNDING: f64 = 1e-9;
 
@@ -87,10 +90,29 @@ impl TokenBucket {
         })
     }
 
+    /// A full bucket. One that nothing comes to, or not in this life, is never filled again.
+    pub fn new(max_tokens: u32, tokens_per_fill: u32, fill_interval: Duration) -> Self {
+        let tokens_per_second = f64::from(tokens_per_fill) / fill_interval.as_secs_f64();
+        TokenBucket::full(Size {
+            max_tokens: f64::from(max_tokens),
+            tokens_per_second: tokens_per_second.clamp(LEAST_SPEED, f64::MAX),
+        })
+    }
+
     /// Another bucket of this size, full.
     #[must_use]
     pub fn another(&self) -> Self {
         Self::full(self.size)
+    }
+
+    /// As full as another one is, in whole tokens.
+    #[must_use]
+    pub fn as_full_as(self, other: &TokenBucket, now: Instant) -> Self {
+        let part = other.tokens_now(now) / other.size.max_tokens.max(1.0);
+        let tokens = (self.size.max_tokens * part + ROUNDING).floor();
+        let empty_at = self.seconds(now) - tokens.max(0.0) / self.size.tokens_per_second;
+        self.empty_at.store(empty_at.to_bits(), Ordering::Relaxed);
+        self
     }
 
     /// Takes a token if there is one.
@@ -286,6 +308,23 @@ mod tests {
         assert_eq!(bucket.remaining(now), 2);
         bucket.give_back(9, now);
         assert_eq!(bucket.remaining(now), 3);
+    }
+
+    #[test]
+    fn parts_of_tokens_count_for_what_another_bucket_holds() {
+        let now = Instant::now();
+        let old = TokenBucket::new(4, 1, Duration::from_secs(2));
+        assert_eq!(old.take_up_to(3, now), 3);
+        let later = now + Duration::from_secs(1);
+        let held = |max_tokens, old: &TokenBucket| {
+            let new = TokenBucket::new(max_tokens, 1, Duration::from_secs(1000));
+            new.as_full_as(old, later).remaining(later)
+        };
+        assert_eq!(held(40, &old), 15, "1.5 of 4");
+        assert_eq!(held(2, &old), 0);
+        assert_eq!(held(0, &old), 0);
+        assert_eq!(held(7, &TokenBucket::new(4, 0, Duration::from_secs(1))), 7);
+        assert_eq!(held(7, &TokenBucket::new(0, 1, Duration::from_secs(1))), 0);
     }
 
     #[test]

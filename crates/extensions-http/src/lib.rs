@@ -66,6 +66,7 @@ pub mod original_src;
 mod pacing;
 pub mod priority_group;
 mod query;
+pub mod rate_limit_quota;
 pub mod ratelimit;
 pub mod rbac;
 pub mod set_filter_state;
@@ -122,6 +123,7 @@ pub static ROOMS: &[&HttpFilterRoom] = &[
     &oauth2::ROOM,
     &on_demand::ROOM,
     &original_src::ROOM,
+    &rate_limit_quota::ROOM,
     &ratelimit::ROOM,
     &rbac::ROOM,
     &set_filter_state::ROOM,

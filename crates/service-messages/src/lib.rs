@@ -1,5 +1,5 @@
 //! Messages of the services that filters ask and that loggers tell, as protobuf has them: what is sent and what comes
-//! back of Envoy's `Authorization`, `ExternalProcessor`, `RateLimitService`, `AccessLogService` and `MetricsService`,
+//! back of Envoy's `Authorization`, `ExternalProcessor`, `RateLimitService`, `RateLimitQuotaService`, `AccessLogService` and `MetricsService`,
 //! field by field of what is used.
 //!
 //! Written by hand, so that a build needs no compiler of protobuf; configurations are message trees and never these.
@@ -14,6 +14,7 @@ pub mod metrics;
 pub mod otlp;
 pub mod otlp_metrics;
 pub mod rate_limit;
+pub mod rate_limit_quota;
 pub mod skywalking;
 
 pub use prost::{DecodeError, Message};

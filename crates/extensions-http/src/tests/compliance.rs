@@ -130,6 +130,13 @@ const CONFIGS: &[(&str, &str, &str)] = &[
           hmac_secret: {name: s, sds_config: {path_config_source: {path: /nowhere}}}}}}",
     ),
     (
+        "envoy.filters.http.rate_limit_quota",
+        "{domain: a, rlqs_server: {envoy_grpc: {cluster_name: a}}, bucket_matchers: {}}",
+        "{domain: a, rlqs_server: {envoy_grpc: {cluster_name: a}}, bucket_matchers: {on_no_match: {action: {name: a, \
+          typed_config: {'@type': type.googleapis.com/envoy.extensions.filters.http.rate_limit_quota.v3.RateLimitQuotaBucketSettings, \
+          reporting_interval: 1s, bucket_id_builder: {bucket_id_builder: {a: {string_value: b}}}}}}}}",
+    ),
+    (
         "envoy.filters.http.ratelimit",
         "{domain: a, rate_limit_service: {grpc_service: {envoy_grpc: {cluster_name: a}}, transport_api_version: V3}}",
         "{domain: a, rate_limit_service: {grpc_service: {envoy_grpc: {cluster_name: a}}, transport_api_version: V3}, \

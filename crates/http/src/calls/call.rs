@@ -27,8 +27,10 @@ pub(super) struct Shared {
 /// The body of the request.
 #[derive(Default)]
 pub(super) struct Outgoing {
-    /// From its beginning where it is kept, else what was not taken yet.
+    /// From its beginning where it is kept; else what was not taken yet, behind what was taken.
     bytes: Vec<u8>,
+    /// So much of that was taken, unless it is kept.
+    taken_bytes: usize,
     /// Nothing comes behind it.
     pub(super) is_complete: bool,
     keeps: bool,
@@ -48,7 +50,7 @@ impl Outgoing {
 
     /// What follows the first `sent` bytes that a try has taken.
     pub(super) fn rest(&self, sent: usize) -> &[u8] {
-        let from = if self.keeps { sent } else { 0 };
+        let from = if self.keeps { sent } else { self.taken_bytes };
         self.bytes.get(from..).unwrap_or_default()
     }
 
@@ -60,7 +62,13 @@ impl Outgoing {
         self.has_gaps |= count > 0;
         let gone = if self.keeps { sent } else { count };
         self.keeps = false;
-        self.bytes.drain(..gone.min(self.bytes.len()));
+        let taken = self.taken_bytes.saturating_add(gone).min(self.bytes.len());
+        self.taken_bytes = taken;
+        // Less is moved than was taken since it was done last.
+        if taken >= self.bytes.len() - taken {
+            self.bytes.drain(..taken);
+            self.taken_bytes = 0;
+        }
     }
 
     /// Whether another try can send all of it.
@@ -69,7 +77,7 @@ impl Outgoing {
     }
 
     fn unsent_bytes(&self) -> usize {
-        self.bytes.len()
+        self.bytes.len() - self.taken_bytes
     }
 }
 
@@ -138,5 +146,46 @@ impl HttpCall for Call {
                 Poll::Pending => {}
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_taken_is_gone_and_the_rest_stays_in_order() {
+        let mut outgoing = Outgoing::default();
+        outgoing.push(b"abcdefgh");
+        let mut seen = Vec::new();
+        for (sent, more) in [&b"ij"[..], b"", b"klm", b"", b"", b"n", b""]
+            .iter()
+            .enumerate()
+        {
+            let part: Vec<u8> = outgoing.rest(sent * 2).iter().take(2).copied().collect();
+            outgoing.taken(part.len(), sent * 2 + part.len());
+            seen.extend(part);
+            outgoing.push(more);
+            assert_eq!(outgoing.unsent_bytes(), outgoing.rest(0).len());
+        }
+        assert_eq!(seen, b"abcdefghijklmn");
+        assert_eq!(outgoing.unsent_bytes(), 0);
+        assert!(!outgoing.can_be_sent_again());
+    }
+
+    #[test]
+    fn what_is_kept_stays_until_it_is_too_much() {
+        let mut outgoing = Outgoing::default();
+        outgoing.keep(true);
+        outgoing.push(b"abc");
+        outgoing.taken(2, 2);
+        assert_eq!(outgoing.rest(2), b"c");
+        assert!(outgoing.can_be_sent_again());
+        outgoing.push(&vec![b'x'; MAX_KEPT_BYTES]);
+        outgoing.taken(1, 3);
+        assert_eq!(outgoing.unsent_bytes(), MAX_KEPT_BYTES);
+        outgoing.taken(10, 13);
+        assert_eq!(outgoing.rest(13).len(), MAX_KEPT_BYTES - 10);
+        assert!(!outgoing.can_be_sent_again());
     }
 }
