@@ -9,6 +9,7 @@ pub mod connection_limit;
 pub mod direct_response;
 pub mod echo;
 pub mod ext_authz;
+pub mod ext_proc;
 pub mod geoip;
 pub mod listener;
 pub mod local_ratelimit;
@@ -37,6 +38,7 @@ pub static ROOMS: &[&NetworkFilterRoom] = &[
     &direct_response::ROOM,
     &echo::ROOM,
     &ext_authz::ROOM,
+    &ext_proc::ROOM,
     &geoip::ROOM,
     &local_ratelimit::ROOM,
     &ratelimit::ROOM,

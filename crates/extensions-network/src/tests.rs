@@ -29,8 +29,8 @@ use nuncio_contract::stream_info::{
 };
 
 use crate::{
-    ROOMS, connection_limit, direct_response, echo, ext_authz, local_ratelimit, ratelimit,
-    sni_cluster, sni_dynamic_forward_proxy,
+    ROOMS, connection_limit, direct_response, echo, ext_authz, ext_proc, local_ratelimit,
+    ratelimit, sni_cluster, sni_dynamic_forward_proxy,
 };
 
 /// Sleeps are over at once.
@@ -215,6 +215,16 @@ impl Worker {
             NetworkStatus::Continue | NetworkStatus::Stop => return None,
             NetworkStatus::Close(close) => return Some(close),
             NetworkStatus::Wait(wait) => wait,
+            NetworkStatus::Shape(mut shaping) => {
+                let shaped = shaping
+                    .as_mut()
+                    .poll(&mut Context::from_waker(Waker::noop()));
+                let Poll::Ready(shaped) = shaped else {
+                    panic!("nothing takes time here");
+                };
+                let conclude = shaped.conclusion?;
+                return conclude(&mut connection.info, &self.services);
+            }
         };
         match wait.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
             Poll::Ready(NetworkResume::Close(close)) => Some(close),
@@ -458,4 +468,45 @@ fn connections_are_counted_by_what_is_known_of_them() {
     worker.answers(None);
     let end = worker.begin(&mut worker.connection()).expect("it ends");
     assert_eq!(end.reason, "ratelimit_error_failure_mode_connection_close");
+}
+
+#[test]
+fn a_processor_that_fails_closes_connections_unless_they_may_go_on() {
+    let config = |allow: bool| {
+        format!(
+            "stat_prefix: a\nfailure_mode_allow: {allow}\n\
+             grpc_service: {{ envoy_grpc: {{ cluster_name: c }} }}"
+        )
+    };
+    for answers in [0, 1] {
+        let closing = Worker::new(&ext_proc::ROOM, &config(false));
+        let passing = Worker::new(&ext_proc::ROOM, &config(true));
+        for _ in 0..answers {
+            closing.answers(None);
+            passing.answers(None);
+        }
+        let mut connection = closing.connection();
+        let close = closing.data(&mut connection, b"a", false);
+        assert_eq!(
+            close,
+            Some(NetworkClose::after_flush("ext_proc_stream_error"))
+        );
+        let mut connection = passing.connection();
+        assert_eq!(passing.data(&mut connection, b"a", false), None);
+        assert_eq!(passing.data(&mut connection, b"b", true), None);
+    }
+}
+
+#[test]
+fn a_processor_that_is_told_nothing_is_refused() {
+    let mode = |mode: &str| {
+        format!(
+            "stat_prefix: a\nprocessing_mode: {{ {mode} }}\n\
+             grpc_service: {{ envoy_grpc: {{ cluster_name: c }} }}"
+        )
+    };
+    let room = &ext_proc::ROOM;
+    assert!(parse(room, &mode("process_read: SKIP, process_write: SKIP")).is_err());
+    assert!(parse(room, &mode("process_read: SKIP")).is_ok());
+    assert!(parse(room, "stat_prefix: a").is_err());
 }

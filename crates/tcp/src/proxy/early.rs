@@ -95,7 +95,11 @@ impl Session<'_> {
         is_connected: &Cell<bool>,
     ) -> Result<(), NetworkClose> {
         self.open_before(is_connected).await?;
-        while !is_connected.get() && !early.has_ended && early.data.len() <= most_bytes {
+        while !is_connected.get()
+            && !early.has_ended
+            && !self.has_client_said_all()
+            && early.data.len() <= most_bytes
+        {
             self.read_once(early, is_connected).await?;
         }
         Ok(())
@@ -133,7 +137,7 @@ impl Session<'_> {
         early.has_ended = count == 0;
         self.received(count);
         self.proxy.stats.early_data_received_count_total.inc();
-        if self.show(&new, early.has_ended).await? == Passage::Passes {
+        if self.show(&mut new, &mut early.has_ended).await? == Passage::Passes {
             self.passed(new.len());
             early.data.append(new);
         }

@@ -10,7 +10,7 @@ use std::time::Duration;
 use nuncio_contract::buffer::Buffer;
 use nuncio_contract::formatter::AccessLogType;
 use nuncio_contract::headers::HeaderMap;
-use nuncio_contract::network_filter::{LookingOn, NetworkClose, NetworkContext};
+use nuncio_contract::network_filter::{LookingOn, NetworkClose, NetworkContext, Shaped};
 use nuncio_contract::services::stream_id;
 use nuncio_contract::stats::Counter;
 use nuncio_contract::stream_info::{
@@ -53,6 +53,7 @@ pub(super) struct Session<'a> {
     /// Whether the host will send no more, and whether it was the client then that ended the connection.
     host_ended: Cell<bool>,
     client_ended: Cell<bool>,
+    client_said_all: Cell<bool>,
 }
 
 /// The client's bytes, and the host's, in [`Session::bytes`].
@@ -85,6 +86,7 @@ impl<'a> Session<'a> {
             cluster: RefCell::default(),
             host_ended: Cell::new(false),
             client_ended: Cell::new(false),
+            client_said_all: Cell::new(false),
         }
     }
 
@@ -344,6 +346,10 @@ impl<'a> Session<'a> {
             if has_ended {
                 return self.ended_up(up).await;
             }
+            if self.has_client_said_all() {
+                // A filter keeps its end.
+                return pending().await;
+            }
             let room = self.room(UP);
             let read = poll_fn(|cx| self.down.borrow_mut().poll_fill(cx, &mut data, room));
             let Ok(count) = read.await else {
@@ -357,7 +363,7 @@ impl<'a> Session<'a> {
             self.client_ended.set(has_ended && self.host_ended.get());
             self.received(count);
             if self.filters.borrow().see_data()
-                && self.show(&data, has_ended).await? == Passage::Taken
+                && self.show(&mut data, &mut has_ended).await? == Passage::Taken
             {
                 data.clear();
             }
@@ -392,9 +398,10 @@ impl<'a> Session<'a> {
                         self.keep_trailers(&trailers);
                     }
                     self.host_ended.set(true);
-                    self.show_answer(&[], true);
-                    let shut = poll_fn(|cx| self.down.borrow_mut().poll_shutdown(cx));
-                    return shut.await.map_err(|_| quietly());
+                    data.clear();
+                    let has_ended = self.show_answer(&mut data, true).await?;
+                    self.write_down(data.readable()).await?;
+                    return self.shut_down(has_ended).await;
                 }
                 // What came before it is with the client's system already.
                 Err(error) => {
@@ -417,13 +424,25 @@ impl<'a> Session<'a> {
             let count = u64::try_from(data.len()).unwrap_or(u64::MAX);
             self.bytes[DOWN].set(self.bytes[DOWN].get() + count);
             self.touch();
-            self.show_answer(data.readable(), false);
+            let has_ended = self.show_answer(&mut data, false).await?;
             self.writing[DOWN].set(true);
             self.write_down(data.readable()).await?;
             self.writing[DOWN].set(false);
             self.end_draining(UP).await?;
             data.clear();
+            if has_ended {
+                return self.shut_down(has_ended).await;
+            }
         }
+    }
+
+    /// Tells the client that no more comes, unless a filter keeps that.
+    async fn shut_down(&self, has_ended: bool) -> Result<(), NetworkClose> {
+        if !has_ended {
+            return Ok(());
+        }
+        let shut = poll_fn(|cx| self.down.borrow_mut().poll_shutdown(cx));
+        shut.await.map_err(|_| quietly())
     }
 
     /// Ends the connection once the listener drains, behind what is half written in the other direction: that direction
@@ -439,17 +458,57 @@ impl<'a> Session<'a> {
         Err(self.proxy.drain_close())
     }
 
-    /// Shows the filters what the host has answered.
-    fn show_answer(&self, data: &[u8], end_stream: bool) {
-        let mut filters = self.filters.borrow_mut();
-        if !filters.see_answers() {
-            return;
+    /// Shows the filters what the host has answered, which may become other bytes. Whether no more follows.
+    async fn show_answer(&self, data: &mut Buffer, end_stream: bool) -> Result<bool, NetworkClose> {
+        let mut has_ended = end_stream;
+        if !self.filters.borrow().see_answers() {
+            return Ok(has_ended);
         }
-        let mut context = LookingOn {
-            stream_info: &mut self.info.borrow_mut(),
-            services: &*self.proxy.worker.services,
-        };
-        filters.answer(data, end_stream, &mut context);
+        let mut before = usize::MAX;
+        loop {
+            let shaping = self.filters.borrow_mut().answer(
+                before,
+                data.readable(),
+                has_ended,
+                &mut LookingOn {
+                    stream_info: &mut self.info.borrow_mut(),
+                    services: &*self.proxy.worker.services,
+                },
+            );
+            let Some((shaping, place)) = shaping else {
+                return Ok(has_ended);
+            };
+            self.take_shape(shaping.await, data, &mut has_ended)?;
+            if data.is_empty() && !has_ended {
+                return Ok(false);
+            }
+            before = place;
+        }
+    }
+
+    /// What goes on of bytes that a filter has held.
+    fn take_shape(
+        &self,
+        shaped: Shaped,
+        data: &mut Buffer,
+        has_ended: &mut bool,
+    ) -> Result<(), NetworkClose> {
+        if let Some(conclude) = shaped.conclusion {
+            let services = &*self.proxy.worker.services;
+            let close = conclude(&mut self.info.borrow_mut(), services);
+            close.map_or(Ok(()), Err)?;
+        }
+        if let Some(instead) = shaped.instead {
+            data.clear();
+            data.extend(&instead);
+        }
+        *has_ended = shaped.end_stream;
+        Ok(())
+    }
+
+    /// Whether the client's end was read, whatever filters made of it.
+    pub(super) fn has_client_said_all(&self) -> bool {
+        self.client_said_all.get()
     }
 
     #[cold]
@@ -483,16 +542,17 @@ impl<'a> Session<'a> {
     /// Shows the filters what the client has sent, and the client what they write.
     pub(super) async fn show(
         &self,
-        data: &Buffer,
-        has_ended: bool,
+        data: &mut Buffer,
+        has_ended: &mut bool,
     ) -> Result<Passage, NetworkClose> {
+        self.client_said_all.set(*has_ended);
         let mut from = 0;
         loop {
             let mut out = Vec::new();
             let told = self.filters.borrow_mut().data(
                 from,
                 data.readable(),
-                has_ended,
+                *has_ended,
                 &mut NetworkContext {
                     stream_info: &mut self.info.borrow_mut(),
                     out: &mut out,
@@ -507,6 +567,13 @@ impl<'a> Session<'a> {
                     let resume = wait.await;
                     let services = &*self.proxy.worker.services;
                     wait_for(resume, &mut self.info.borrow_mut(), services)?;
+                    from = place;
+                }
+                Told::Shape(shaping, place) => {
+                    self.take_shape(shaping.await, data, has_ended)?;
+                    if data.is_empty() && !*has_ended {
+                        return Ok(Passage::Taken);
+                    }
                     from = place;
                 }
             }
