@@ -105,8 +105,22 @@ pub struct Shaped {
     pub instead: Option<Vec<u8>>,
     /// Whether no more will come.
     pub end_stream: bool,
+    /// Whether the filter keeps more of it; it is asked for that, without new bytes, before any more is read.
+    pub is_part: bool,
     /// To be noted before they go on.
     pub conclusion: Option<Conclusion>,
+}
+
+impl Shaped {
+    /// These bytes, and more follows.
+    pub fn part(bytes: Vec<u8>) -> Self {
+        Shaped {
+            instead: Some(bytes),
+            end_stream: false,
+            is_part: true,
+            conclusion: None,
+        }
+    }
 }
 
 /// The outcome of a wait.

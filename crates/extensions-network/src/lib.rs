@@ -18,6 +18,7 @@ pub mod rbac;
 pub mod set_filter_state;
 pub mod sni_cluster;
 pub mod sni_dynamic_forward_proxy;
+pub mod tcp_bandwidth_limit;
 #[cfg(test)]
 mod tests;
 
@@ -46,4 +47,5 @@ pub static ROOMS: &[&NetworkFilterRoom] = &[
     &set_filter_state::ROOM,
     &sni_cluster::ROOM,
     &sni_dynamic_forward_proxy::ROOM,
+    &tcp_bandwidth_limit::ROOM,
 ];

@@ -157,6 +157,7 @@ impl Processing {
             Shaped {
                 instead,
                 end_stream,
+                is_part: false,
                 conclusion: Some(conclusion),
             }
         }))

@@ -14,7 +14,7 @@ use nuncio_contract::network_filter::NetworkClose;
 use nuncio_upstream::{UpstreamStream, WorkerCluster};
 
 use super::quietly;
-use super::session::Session;
+use super::session::{Session, UP};
 use crate::filters::Passage;
 
 /// How early a client is read.
@@ -96,6 +96,7 @@ impl Session<'_> {
     ) -> Result<(), NetworkClose> {
         self.open_before(is_connected).await?;
         while !is_connected.get()
+            && !self.keeps_more(UP)
             && !early.has_ended
             && !self.has_client_said_all()
             && early.data.len() <= most_bytes

@@ -54,10 +54,12 @@ pub(super) struct Session<'a> {
     host_ended: Cell<bool>,
     client_ended: Cell<bool>,
     client_said_all: Cell<bool>,
+    /// The place of a filter that keeps more of what has come, in each direction.
+    keepers: [Cell<Option<usize>>; 2],
 }
 
 /// The client's bytes, and the host's, in [`Session::bytes`].
-const UP: usize = 0;
+pub(super) const UP: usize = 0;
 const DOWN: usize = 1;
 
 impl<'a> Session<'a> {
@@ -87,6 +89,7 @@ impl<'a> Session<'a> {
             host_ended: Cell::new(false),
             client_ended: Cell::new(false),
             client_said_all: Cell::new(false),
+            keepers: Default::default(),
         }
     }
 
@@ -346,6 +349,13 @@ impl<'a> Session<'a> {
             if has_ended {
                 return self.ended_up(up).await;
             }
+            if self.keeps_more(UP) {
+                if self.show(&mut data, &mut has_ended).await? == Passage::Taken {
+                    data.clear();
+                }
+                self.passed(data.len());
+                continue;
+            }
             if self.has_client_said_all() {
                 // A filter keeps its end.
                 return pending().await;
@@ -399,8 +409,7 @@ impl<'a> Session<'a> {
                     }
                     self.host_ended.set(true);
                     data.clear();
-                    let has_ended = self.show_answer(&mut data, true).await?;
-                    self.write_down(data.readable()).await?;
+                    let has_ended = self.pass_answer(&mut data, true).await?;
                     return self.shut_down(has_ended).await;
                 }
                 // What came before it is with the client's system already.
@@ -424,10 +433,7 @@ impl<'a> Session<'a> {
             let count = u64::try_from(data.len()).unwrap_or(u64::MAX);
             self.bytes[DOWN].set(self.bytes[DOWN].get() + count);
             self.touch();
-            let has_ended = self.show_answer(&mut data, false).await?;
-            self.writing[DOWN].set(true);
-            self.write_down(data.readable()).await?;
-            self.writing[DOWN].set(false);
+            let has_ended = self.pass_answer(&mut data, false).await?;
             self.end_draining(UP).await?;
             data.clear();
             if has_ended {
@@ -458,13 +464,30 @@ impl<'a> Session<'a> {
         Err(self.proxy.drain_close())
     }
 
+    /// Gives the client what the host has answered, as filters let it pass. Whether no more follows.
+    async fn pass_answer(&self, data: &mut Buffer, end_stream: bool) -> Result<bool, NetworkClose> {
+        let mut has_ended = self.show_answer(data, end_stream).await?;
+        loop {
+            self.writing[DOWN].set(true);
+            self.write_down(data.readable()).await?;
+            self.writing[DOWN].set(false);
+            if !self.keeps_more(DOWN) {
+                return Ok(has_ended);
+            }
+            data.clear();
+            has_ended = self.show_answer(data, false).await?;
+            self.touch();
+        }
+    }
+
     /// Shows the filters what the host has answered, which may become other bytes. Whether no more follows.
     async fn show_answer(&self, data: &mut Buffer, end_stream: bool) -> Result<bool, NetworkClose> {
         let mut has_ended = end_stream;
         if !self.filters.borrow().see_answers() {
             return Ok(has_ended);
         }
-        let mut before = usize::MAX;
+        let keeper = self.keepers[DOWN].take();
+        let mut before = keeper.map_or(usize::MAX, |place| place + 1);
         loop {
             let shaping = self.filters.borrow_mut().answer(
                 before,
@@ -478,7 +501,7 @@ impl<'a> Session<'a> {
             let Some((shaping, place)) = shaping else {
                 return Ok(has_ended);
             };
-            self.take_shape(shaping.await, data, &mut has_ended)?;
+            self.take_shape(shaping.await, (DOWN, place), data, &mut has_ended)?;
             if data.is_empty() && !has_ended {
                 return Ok(false);
             }
@@ -490,6 +513,7 @@ impl<'a> Session<'a> {
     fn take_shape(
         &self,
         shaped: Shaped,
+        (direction, place): (usize, usize),
         data: &mut Buffer,
         has_ended: &mut bool,
     ) -> Result<(), NetworkClose> {
@@ -503,7 +527,19 @@ impl<'a> Session<'a> {
             data.extend(&instead);
         }
         *has_ended = shaped.end_stream;
+        if shaped.is_part
+            && let Some(keeper) = self.keepers.get(direction)
+        {
+            keeper.set(Some(place));
+        }
         Ok(())
+    }
+
+    /// Whether a filter keeps more of what has come in a direction.
+    pub(super) fn keeps_more(&self, direction: usize) -> bool {
+        self.keepers
+            .get(direction)
+            .is_some_and(|it| it.get().is_some())
     }
 
     /// Whether the client's end was read, whatever filters made of it.
@@ -545,8 +581,10 @@ impl<'a> Session<'a> {
         data: &mut Buffer,
         has_ended: &mut bool,
     ) -> Result<Passage, NetworkClose> {
-        self.client_said_all.set(*has_ended);
-        let mut from = 0;
+        if *has_ended {
+            self.client_said_all.set(true);
+        }
+        let mut from = self.keepers[UP].take().unwrap_or_default();
         loop {
             let mut out = Vec::new();
             let told = self.filters.borrow_mut().data(
@@ -570,7 +608,8 @@ impl<'a> Session<'a> {
                     from = place;
                 }
                 Told::Shape(shaping, place) => {
-                    self.take_shape(shaping.await, data, has_ended)?;
+                    let keeper = (UP, place.saturating_sub(1));
+                    self.take_shape(shaping.await, keeper, data, has_ended)?;
                     if data.is_empty() && !*has_ended {
                         return Ok(Passage::Taken);
                     }
