@@ -8,7 +8,7 @@ use nuncio_config::{enumeration, message};
 use nuncio_contract::grpc_client::{GrpcServiceMessage, GrpcTarget};
 use nuncio_contract::network_filter::NetworkFilterConfig;
 
-const DEFAULT_MESSAGE_TIMEOUT: Duration = Duration::from_millis(200);
+pub(super) const DEFAULT_MESSAGE_TIMEOUT: Duration = Duration::from_millis(200);
 
 message! {
     /// The filter's config.
@@ -60,7 +60,8 @@ pub(super) struct Settings {
     pub(super) passes_on_error: bool,
     /// Whether what comes from the client, and what goes to it, is told.
     pub(super) tells: [bool; 2],
-    pub(super) message_timeout: Duration,
+    /// Of each answer, if it has one.
+    pub(super) message_timeout: Option<Duration>,
     pub(super) forwarded: Box<[String]>,
     pub(super) received: Box<[String]>,
 }
@@ -89,12 +90,13 @@ pub(super) fn parse(any: &Any, ctx: &mut Ctx) -> Result<Arc<dyn NetworkFilterCon
     let list = |of: Option<&MetadataNamespaces>| {
         of.map_or_else(Box::default, |of| of.untyped.clone().into())
     };
+    let message_timeout = message.message_timeout.unwrap_or(DEFAULT_MESSAGE_TIMEOUT);
     Ok(Arc::new(Config(Arc::new(Settings {
         stat_prefix: message.stat_prefix.as_str().into(),
         target: service.compile(ctx)?,
         passes_on_error: message.failure_mode_allow,
         tells,
-        message_timeout: message.message_timeout.unwrap_or(DEFAULT_MESSAGE_TIMEOUT),
+        message_timeout: (message_timeout.as_millis() > 0).then_some(message_timeout),
         forwarded: list(forwarded),
         received: list(received),
     }))))

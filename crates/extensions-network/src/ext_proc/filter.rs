@@ -4,6 +4,7 @@ use std::cell::RefCell;
 use std::future::poll_fn;
 use std::rc::Rc;
 use std::sync::Arc;
+use std::task::Poll;
 
 use nuncio_contract::formatter::FormatContext;
 use nuncio_contract::grpc_client::GrpcStream;
@@ -19,7 +20,7 @@ use nuncio_contract::stream_info::metadata::Value;
 use nuncio_service_messages::common::{Metadata, Struct};
 use nuncio_service_messages::network_ext_proc::{Data, PROCESS, ProcessingRequest};
 
-use super::config::{Config, Settings};
+use super::config::{Config, DEFAULT_MESSAGE_TIMEOUT, Settings};
 use super::session::{NetworkExtProcStats, Outcome, READ, Session, WRITE};
 
 /// The longest message of a service that says no limit.
@@ -105,62 +106,113 @@ impl Processing {
         data: &[u8],
         end_stream: bool,
     ) -> Option<LocalFuture<Shaped>> {
-        if !self
-            .settings
-            .tells
-            .get(direction)
-            .is_some_and(|tells| *tells)
-        {
-            return None;
-        }
+        let tells = self.settings.tells.get(direction);
+        let tells = tells.is_some_and(|tells| *tells);
+        // No new bytes: what the service still says of those that it was told before.
+        let asks_more = data.is_empty() && !end_stream;
         let mut session = self.session.borrow_mut();
         session.catch_up();
-        if session.is_new() {
+        if tells && session.is_new() {
             session.begun(self.settings.begin(context));
         }
-        if session.is_open() {
+        let was_told = tells && !asks_more && session.is_open();
+        if was_told {
             let data = Data {
                 data: data.to_vec(),
                 end_of_stream: end_stream,
             };
             let request = self.settings.request(direction, data, context.stream_info);
             session.send(direction, &request);
-        } else if session.close().is_none() {
+        }
+        let is_idle = !was_told && session.close().is_none();
+        if is_idle && (!tells || !asks_more && !session.has_kept(direction)) {
             return None;
         }
         drop(session);
-        let session = Rc::clone(&self.session);
-        let mut late = context.services.sleep(self.settings.message_timeout);
-        let settings = Arc::clone(&self.settings);
-        Some(Box::pin(async move {
-            let outcome = poll_fn(|cx| {
-                let mut session = session.borrow_mut();
-                let outcome = session.poll_outcome(direction, cx);
-                if outcome.is_ready() || late.as_mut().poll(cx).is_pending() {
-                    return outcome;
-                }
-                session.time_out();
-                session.poll_outcome(direction, cx)
-            });
-            let outcome = outcome.await;
-            let (instead, end_stream, close) = match outcome {
-                Outcome::Answer(data) => (Some(data.data), data.end_of_stream, None),
-                Outcome::AsItCame => (None, end_stream, None),
-                Outcome::Close(close) => (None, end_stream, Some(close)),
-            };
-            let metadata = session.borrow_mut().take_metadata();
-            let conclusion: Conclusion = Box::new(move |info, _| {
-                let structs = metadata.into_iter();
-                structs.for_each(|of| settings.note(of, info));
-                close
-            });
-            Shaped {
-                instead,
-                end_stream,
-                is_part: false,
-                conclusion: Some(conclusion),
-            }
-        }))
+        let limit = self.settings.message_timeout;
+        // Nor does the connection wait for ever for more of the end.
+        let limit = limit.or((!was_told).then_some(DEFAULT_MESSAGE_TIMEOUT));
+        Some(Box::pin(shape(Asked {
+            session: Rc::clone(&self.session),
+            settings: Arc::clone(&self.settings),
+            late: limit.map(|limit| context.services.sleep(limit)),
+            direction,
+            was_told,
+            held: data.to_vec(),
+            end_stream,
+        })))
+    }
+}
+
+/// What a direction holds.
+struct Asked {
+    session: Rc<RefCell<Session>>,
+    settings: Arc<Settings>,
+    late: Option<LocalFuture<()>>,
+    direction: usize,
+    was_told: bool,
+    held: Vec<u8>,
+    end_stream: bool,
+}
+
+/// What goes on of what a direction holds.
+async fn shape(asked: Asked) -> Shaped {
+    let Asked {
+        session,
+        settings,
+        mut late,
+        direction,
+        was_told,
+        held,
+        end_stream,
+    } = asked;
+    let outcome = poll_fn(|cx| {
+        let mut session = session.borrow_mut();
+        let outcome = session.poll_outcome(direction, was_told, cx).map(Some);
+        let late = late.as_mut();
+        if outcome.is_ready() || late.is_none_or(|late| late.as_mut().poll(cx).is_pending()) {
+            return outcome;
+        }
+        if !was_told {
+            return Poll::Ready(None);
+        }
+        session.time_out();
+        session.poll_outcome(direction, was_told, cx).map(Some)
+    });
+    let Some(outcome) = outcome.await else {
+        // The service keeps the end.
+        return Shaped {
+            instead: None,
+            end_stream: false,
+            is_part: false,
+            conclusion: None,
+        };
+    };
+    let mut session = session.borrow_mut();
+    let has_told_end = session.has_told_end(direction);
+    let (instead, end_stream, close) = match outcome {
+        Outcome::Answer(data) => (Some(data.data), data.end_of_stream, None),
+        Outcome::AsItCame(before) if before.is_empty() => (None, end_stream || has_told_end, None),
+        Outcome::AsItCame(before) => {
+            let all = [before, held].concat();
+            (Some(all), end_stream || has_told_end, None)
+        }
+        Outcome::Close(close) => (None, end_stream, Some(close)),
+    };
+    // The service may still say more of the end, or it has had the connection closed.
+    let awaits_more = session.is_open() && has_told_end && !end_stream;
+    let is_part = close.is_none() && (awaits_more || session.close().is_some());
+    let metadata = session.take_metadata();
+    let conclusion: Conclusion = Box::new(move |info, _| {
+        let structs = metadata.into_iter();
+        structs.for_each(|of| settings.note(of, info));
+        close
+    });
+    Shaped {
+        instead,
+        end_stream,
+        is_part,
+        conclusion: Some(conclusion),
     }
 }
 

@@ -2,7 +2,8 @@
 //! stream of gRPC, which says what goes on in its place, or has the connection closed.
 //!
 //! What is told is held until it is answered; meanwhile nothing more is read from that side. Defaults and limits:
-//! 200 ms for each answer, closed where the service fails, 64 answers that nobody waits for. Trust: the service is
+//! 200 ms for each answer, closed where the service fails; 64 answers that nobody waits for, and none more behind 1 MiB
+//! of them. Trust: the service is
 //! trusted with all that the connection carries, and with the metadata of its namespaces.
 //!
 //! Different from Envoy, on purpose: where the connection goes on without the service (`failure_mode_allow`, an end of

@@ -1,6 +1,5 @@
 //! The stream to the service, which both directions of a connection share.
 
-use std::collections::VecDeque;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 
@@ -18,8 +17,10 @@ use nuncio_service_messages::network_ext_proc::{
 pub(super) const READ: usize = 0;
 /// To the client.
 pub(super) const WRITE: usize = 1;
-/// As many answers are kept for a direction that waits for none.
+/// As many answers are kept for a direction that waits for none,
 const MOST_KEPT: usize = 64;
+/// and none more once they have so many bytes.
+const MOST_KEPT_BYTES: usize = 1 << 20;
 
 stat_group! {
     /// What happens, at `network_ext_proc.<stat_prefix>.`.
@@ -38,8 +39,8 @@ stat_group! {
 pub(super) enum Outcome {
     /// This goes on.
     Answer(Data),
-    /// Nobody is asked any more.
-    AsItCame,
+    /// Nobody is asked any more: what is held goes on, behind this.
+    AsItCame(Vec<u8>),
     /// The connection is closed.
     Close(NetworkClose),
 }
@@ -58,11 +59,35 @@ pub(super) struct Session {
     state: State,
     passes_on_error: bool,
     stats: Arc<NetworkExtProcStats>,
-    answers: [VecDeque<Data>; 2],
-    /// Who waits in each direction.
-    waiting: [Option<Waker>; 2],
+    flows: [Flow; 2],
     /// What was said of the connection and is not noted yet.
     metadata: Vec<Struct>,
+}
+
+/// A direction.
+#[derive(Default)]
+struct Flow {
+    /// What was said of it and has not gone on yet.
+    kept: Vec<Data>,
+    /// How much of what was told is not answered.
+    unanswered: usize,
+    /// Whether its end was told.
+    has_told_end: bool,
+    /// Who waits.
+    waiting: Option<Waker>,
+}
+
+impl Flow {
+    /// All that was said, as one.
+    fn take(&mut self) -> Data {
+        let mut kept = std::mem::take(&mut self.kept).into_iter();
+        let mut all = kept.next().unwrap_or_default();
+        for next in kept {
+            all.data.extend_from_slice(&next.data);
+            all.end_of_stream |= next.end_of_stream;
+        }
+        all
+    }
 }
 
 impl Session {
@@ -71,8 +96,7 @@ impl Session {
             state: State::New,
             passes_on_error,
             stats,
-            answers: Default::default(),
-            waiting: Default::default(),
+            flows: Default::default(),
             metadata: Vec::new(),
         }
     }
@@ -118,6 +142,11 @@ impl Session {
             return;
         };
         stream.send(&request.encode_to_vec());
+        if let Some(flow) = self.flows.get_mut(direction) {
+            let data = [&request.read_data, &request.write_data];
+            flow.has_told_end |= data.into_iter().flatten().any(|data| data.end_of_stream);
+            flow.unanswered += 1;
+        }
         self.stats.stream_msgs_sent.inc();
         match direction {
             READ => self.stats.read_data_sent.inc(),
@@ -133,6 +162,24 @@ impl Session {
         self.stats.message_timeouts.inc();
         self.end();
         self.fail("ext_proc_message_timeout");
+        self.wake();
+    }
+
+    fn wake(&mut self) {
+        let waiting = self.flows.iter_mut().map(|flow| &mut flow.waiting);
+        waiting.filter_map(Option::take).for_each(Waker::wake);
+    }
+
+    /// Whether something is to go on of a direction, or to be noted, whoever is asked.
+    pub(super) fn has_kept(&self, direction: usize) -> bool {
+        let flow = self.flows.get(direction);
+        !self.metadata.is_empty() || flow.is_some_and(|flow| !flow.kept.is_empty())
+    }
+
+    /// Whether the end of a direction was told.
+    pub(super) fn has_told_end(&self, direction: usize) -> bool {
+        let flow = self.flows.get(direction);
+        flow.is_some_and(|flow| flow.has_told_end)
     }
 
     /// Ends the stream from this side.
@@ -148,29 +195,40 @@ impl Session {
         std::mem::take(&mut self.metadata)
     }
 
-    /// Hears what has been said while nobody waited.
+    /// Hears what has been said while nobody waited. Both directions are one task: who waits in the other is woken still.
     pub(super) fn catch_up(&mut self) {
-        let mut cx = Context::from_waker(Waker::noop());
+        let waiting = self.flows.iter().find_map(|flow| flow.waiting.clone());
+        let waker = waiting.unwrap_or_else(|| Waker::noop().clone());
+        let mut cx = Context::from_waker(&waker);
         while self.hear(&mut cx).is_ready() {}
     }
 
-    /// What becomes of what a direction holds.
-    pub(super) fn poll_outcome(&mut self, direction: usize, cx: &mut Context<'_>) -> Poll<Outcome> {
-        loop {
-            let kept = self.answers.get_mut(direction);
-            if let Some(answer) = kept.and_then(VecDeque::pop_front) {
-                return Poll::Ready(Outcome::Answer(answer));
+    /// What becomes of what a direction holds, which the service `was_told` just now or is not told.
+    pub(super) fn poll_outcome(
+        &mut self,
+        direction: usize,
+        was_told: bool,
+        cx: &mut Context<'_>,
+    ) -> Poll<Outcome> {
+        while self.hear(cx).is_ready() {}
+        let Some(flow) = self.flows.get_mut(direction) else {
+            return Poll::Pending;
+        };
+        let has_kept = !flow.kept.is_empty();
+        let is_answered = has_kept && flow.unanswered == 0;
+        match &self.state {
+            State::Closed(close) if !has_kept || !close.flushes => {
+                Poll::Ready(Outcome::Close(close.clone()))
             }
-            match &self.state {
-                State::Closed(close) => return Poll::Ready(Outcome::Close(close.clone())),
-                State::New | State::Over => return Poll::Ready(Outcome::AsItCame),
-                State::Open(_) => {}
+            State::Closed(_) => Poll::Ready(Outcome::Answer(flow.take())),
+            State::Open(_) | State::Over if was_told && is_answered => {
+                Poll::Ready(Outcome::Answer(flow.take()))
             }
-            if self.hear(cx).is_pending() {
-                if let Some(waiting) = self.waiting.get_mut(direction) {
-                    *waiting = Some(cx.waker().clone());
-                }
-                return Poll::Pending;
+            State::Open(_) if !was_told && has_kept => Poll::Ready(Outcome::Answer(flow.take())),
+            State::New | State::Over => Poll::Ready(Outcome::AsItCame(flow.take().data)),
+            State::Open(_) => {
+                flow.waiting = Some(cx.waker().clone());
+                Poll::Pending
             }
         }
     }
@@ -192,8 +250,7 @@ impl Session {
             }
             GrpcEvent::End(_) => self.fail_of_grpc(),
         }
-        let waiting = self.waiting.iter_mut();
-        waiting.filter_map(Option::take).for_each(Waker::wake);
+        self.wake();
         Poll::Ready(())
     }
 
@@ -231,10 +288,15 @@ impl Session {
     }
 
     fn keep(&mut self, direction: usize, data: Data) {
-        match self.answers.get_mut(direction) {
-            Some(kept) if kept.len() < MOST_KEPT => kept.push_back(data),
-            _ => self.fail_of_grpc(),
+        let Some(flow) = self.flows.get_mut(direction) else {
+            return;
+        };
+        let bytes: usize = flow.kept.iter().map(|kept| kept.data.len()).sum();
+        if flow.kept.len() >= MOST_KEPT || bytes >= MOST_KEPT_BYTES {
+            return self.fail_of_grpc();
         }
+        flow.unanswered = flow.unanswered.saturating_sub(1);
+        flow.kept.push(data);
     }
 
     fn fail_of_grpc(&mut self) {

@@ -166,6 +166,9 @@ impl Flow {
         end_stream: bool,
     ) -> Option<LocalFuture<Shaped>> {
         if !self.held.is_empty() {
+            self.held.extend_from_slice(data);
+            self.note_held(data.len(), 0);
+            self.ends |= end_stream;
             return Some(self.pass_held(context));
         }
         let enabled = self.settings.enabled.as_ref();

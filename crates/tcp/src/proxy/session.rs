@@ -1,6 +1,7 @@
 //! A connection through the TCP proxy: both directions at once, until both have ended or one is broken.
 
 use std::cell::{Cell, RefCell};
+use std::collections::BTreeSet;
 use std::future::{pending, poll_fn};
 use std::pin::pin;
 use std::rc::Rc;
@@ -11,7 +12,7 @@ use nuncio_contract::buffer::Buffer;
 use nuncio_contract::formatter::AccessLogType;
 use nuncio_contract::headers::HeaderMap;
 use nuncio_contract::network_filter::{LookingOn, NetworkClose, NetworkContext, Shaped};
-use nuncio_contract::services::stream_id;
+use nuncio_contract::services::{LocalFuture, stream_id};
 use nuncio_contract::stats::Counter;
 use nuncio_contract::stream_info::{
     CloseType, ResponseFlags, StreamInfo, TCP_PROXY_IDLE_TIMEOUT_MS,
@@ -54,8 +55,12 @@ pub(super) struct Session<'a> {
     host_ended: Cell<bool>,
     client_ended: Cell<bool>,
     client_said_all: Cell<bool>,
-    /// The place of a filter that keeps more of what has come, in each direction.
-    keepers: [Cell<Option<usize>>; 2],
+    /// The places of filters that keep more of what has come, in each direction.
+    keepers: [RefCell<BTreeSet<usize>>; 2],
+    /// Whether bytes in a direction are held by a filter that decides what goes on of them.
+    shaping: [Cell<bool>; 2],
+    /// Whether the connection ends as soon as the client has been given what was read for it.
+    ends_given: Cell<bool>,
 }
 
 /// The client's bytes, and the host's, in [`Session::bytes`].
@@ -90,6 +95,8 @@ impl<'a> Session<'a> {
             client_ended: Cell::new(false),
             client_said_all: Cell::new(false),
             keepers: Default::default(),
+            shaping: Default::default(),
+            ends_given: Cell::new(false),
         }
     }
 
@@ -274,18 +281,31 @@ impl<'a> Session<'a> {
         let mut upload = pin!(self.pass_up(up, early));
         let mut download = pin!(self.pass_down(up));
         let (mut is_sent, mut is_received) = (false, false);
+        let mut closing = None;
         poll_fn(|cx| {
             if !is_sent && let Poll::Ready(sent) = upload.as_mut().poll(cx) {
                 match sent {
-                    Ok(()) => is_sent = true,
-                    Err(close) => return Poll::Ready(close),
+                    Err(close) if !close.flushes || is_received || !self.is_giving() => {
+                        return Poll::Ready(close);
+                    }
+                    Err(close) => {
+                        self.ends_given.set(true);
+                        closing = Some(close);
+                    }
+                    Ok(()) => {}
                 }
+                is_sent = true;
             }
             if !is_received && let Poll::Ready(received) = download.as_mut().poll(cx) {
                 match received {
                     Ok(()) => is_received = true,
-                    Err(close) => return Poll::Ready(close),
+                    Err(close) => return Poll::Ready(closing.take().unwrap_or(close)),
                 }
+            }
+            if (is_received || !self.is_giving())
+                && let Some(close) = closing.take()
+            {
+                return Poll::Ready(close);
             }
             match is_sent && is_received {
                 true => Poll::Ready(quietly()),
@@ -344,7 +364,9 @@ impl<'a> Session<'a> {
                 held.end(&stats.downstream_flow_control_resumed_reading_total);
                 self.touch();
                 self.writing[UP].set(false);
-                self.end_draining(DOWN).await?;
+                self.end_draining(UP).await?;
+            } else if self.ends_draining.get() {
+                self.end_draining(UP).await?;
             }
             if has_ended {
                 return self.ended_up(up).await;
@@ -410,6 +432,9 @@ impl<'a> Session<'a> {
                     self.host_ended.set(true);
                     data.clear();
                     let has_ended = self.pass_answer(&mut data, true).await?;
+                    if self.ends_draining.get() {
+                        self.end_draining(DOWN).await?;
+                    }
                     return self.shut_down(has_ended).await;
                 }
                 // What came before it is with the client's system already.
@@ -434,7 +459,10 @@ impl<'a> Session<'a> {
             self.bytes[DOWN].set(self.bytes[DOWN].get() + count);
             self.touch();
             let has_ended = self.pass_answer(&mut data, false).await?;
-            self.end_draining(UP).await?;
+            if self.ends_given.get() {
+                return Ok(());
+            }
+            self.end_draining(DOWN).await?;
             data.clear();
             if has_ended {
                 return self.shut_down(has_ended).await;
@@ -451,17 +479,30 @@ impl<'a> Session<'a> {
         shut.await.map_err(|_| quietly())
     }
 
-    /// Ends the connection once the listener drains, behind what is half written in the other direction: that direction
-    /// ends it then.
-    async fn end_draining(&self, other: usize) -> Result<(), NetworkClose> {
+    /// Ends the connection once the listener drains, behind what is under way in either direction. The other direction
+    /// ends it if that is half written there, and this one waits; what filters hold does not stop this one.
+    async fn end_draining(&self, this: usize) -> Result<(), NetworkClose> {
         if !self.ends_draining.get() && !self.proxy.is_draining() {
             return Ok(());
         }
         self.ends_draining.set(true);
-        if self.writing[other].get() {
+        let other = 1 - this;
+        if self.keeps_more(this) {
+            return Ok(());
+        }
+        let is_set = |of: &[Cell<bool>; 2]| of.get(other).is_some_and(Cell::get);
+        if is_set(&self.writing) {
             return pending().await;
         }
+        if is_set(&self.shaping) || self.keeps_more(other) {
+            return Ok(());
+        }
         Err(self.proxy.drain_close())
+    }
+
+    /// Whether the client has not been given yet all that was read for it.
+    fn is_giving(&self) -> bool {
+        self.writing[DOWN].get() || self.shaping[DOWN].get() || self.keeps_more(DOWN)
     }
 
     /// Gives the client what the host has answered, as filters let it pass. Whether no more follows.
@@ -476,7 +517,6 @@ impl<'a> Session<'a> {
             }
             data.clear();
             has_ended = self.show_answer(data, false).await?;
-            self.touch();
         }
     }
 
@@ -486,7 +526,8 @@ impl<'a> Session<'a> {
         if !self.filters.borrow().see_answers() {
             return Ok(has_ended);
         }
-        let keeper = self.keepers[DOWN].take();
+        // Nearest to the client first: what it keeps came before what others do.
+        let keeper = self.keepers[DOWN].borrow_mut().pop_first();
         let mut before = keeper.map_or(usize::MAX, |place| place + 1);
         loop {
             let shaping = self.filters.borrow_mut().answer(
@@ -501,12 +542,22 @@ impl<'a> Session<'a> {
             let Some((shaping, place)) = shaping else {
                 return Ok(has_ended);
             };
-            self.take_shape(shaping.await, (DOWN, place), data, &mut has_ended)?;
+            let shaped = self.shaped(DOWN, shaping).await;
+            self.take_shape(shaped, (DOWN, place), data, &mut has_ended)?;
             if data.is_empty() && !has_ended {
                 return Ok(false);
             }
             before = place;
         }
+    }
+
+    /// Waits for what a filter makes of what it holds.
+    async fn shaped(&self, direction: usize, shaping: LocalFuture<Shaped>) -> Shaped {
+        let is_shaping = self.shaping.get(direction);
+        is_shaping.inspect(|it| it.set(true));
+        let shaped = shaping.await;
+        is_shaping.inspect(|it| it.set(false));
+        shaped
     }
 
     /// What goes on of bytes that a filter has held.
@@ -530,7 +581,7 @@ impl<'a> Session<'a> {
         if shaped.is_part
             && let Some(keeper) = self.keepers.get(direction)
         {
-            keeper.set(Some(place));
+            keeper.borrow_mut().insert(place);
         }
         Ok(())
     }
@@ -539,7 +590,7 @@ impl<'a> Session<'a> {
     pub(super) fn keeps_more(&self, direction: usize) -> bool {
         self.keepers
             .get(direction)
-            .is_some_and(|it| it.get().is_some())
+            .is_some_and(|it| !it.borrow().is_empty())
     }
 
     /// Whether the client's end was read, whatever filters made of it.
@@ -584,7 +635,8 @@ impl<'a> Session<'a> {
         if *has_ended {
             self.client_said_all.set(true);
         }
-        let mut from = self.keepers[UP].take().unwrap_or_default();
+        // Nearest to the host first: what it keeps came before what others do.
+        let mut from = self.keepers[UP].borrow_mut().pop_last().unwrap_or_default();
         loop {
             let mut out = Vec::new();
             let told = self.filters.borrow_mut().data(
@@ -597,7 +649,9 @@ impl<'a> Session<'a> {
                     services: &*self.proxy.worker.services,
                 },
             );
-            self.write_down(&out).await?;
+            if !out.is_empty() {
+                self.write_down(&out).await?;
+            }
             match told {
                 Told::Done(passage) => return Ok(passage),
                 Told::Close(close) => return Err(close),
@@ -609,7 +663,8 @@ impl<'a> Session<'a> {
                 }
                 Told::Shape(shaping, place) => {
                     let keeper = (UP, place.saturating_sub(1));
-                    self.take_shape(shaping.await, keeper, data, has_ended)?;
+                    let shaped = self.shaped(UP, shaping).await;
+                    self.take_shape(shaped, keeper, data, has_ended)?;
                     if data.is_empty() && !*has_ended {
                         return Ok(Passage::Taken);
                     }
