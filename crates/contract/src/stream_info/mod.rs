@@ -11,7 +11,7 @@ mod address;
 mod client_source;
 mod connection;
 mod filter_state;
-mod held_gauges;
+mod held;
 pub mod metadata;
 mod proxy_values;
 mod response_flags;
@@ -36,7 +36,7 @@ pub use filter_state::{
     FilterState, FilterStateObject, TCP_PROXY_CLUSTER, TCP_PROXY_IDLE_TIMEOUT_MS, Text,
     UPSTREAM_DYNAMIC_PORT,
 };
-pub use held_gauges::HeldGauges;
+pub use held::Held;
 pub use metadata::Metadata;
 pub use proxy_values::ProxyValues;
 pub use response_flags::ResponseFlags;
@@ -189,8 +189,8 @@ pub struct StreamInfo {
     start_wall: WallAnchor,
     dynamic_metadata: Option<Box<Metadata>>,
     filter_state: Option<Box<FilterState>>,
-    /// What is added to gauges as long as it lives.
-    pub held_gauges: HeldGauges,
+    /// What who logs it holds as long as it lives.
+    pub held: Held,
 }
 
 impl StreamInfo {
@@ -231,7 +231,7 @@ impl StreamInfo {
             stream_id: None,
             dynamic_metadata: None,
             filter_state: None,
-            held_gauges: HeldGauges::default(),
+            held: Held::default(),
         }
     }
 
@@ -285,7 +285,7 @@ impl StreamInfo {
             stream_id,
             dynamic_metadata,
             filter_state,
-            held_gauges,
+            held,
         } = self;
         *end = None;
         *protocol = None;
@@ -318,7 +318,7 @@ impl StreamInfo {
         *stream_id = None;
         *dynamic_metadata = None;
         *filter_state = None;
-        held_gauges.clear();
+        held.clear();
     }
 
     /// The client's address: the detected one, or the connection's.
@@ -350,7 +350,7 @@ impl StreamInfo {
         let trace_reason = self.trace_reason;
         let stream_id = self.stream_id.take();
         let filter_state = self.filter_state.take();
-        let held_gauges = std::mem::take(&mut self.held_gauges);
+        let held = std::mem::take(&mut self.held);
         self.clear();
         self.protocol = protocol;
         self.downstream_timing = timing;
@@ -359,7 +359,7 @@ impl StreamInfo {
         self.trace_reason = trace_reason;
         self.stream_id = stream_id;
         self.filter_state = filter_state;
-        self.held_gauges = held_gauges;
+        self.held = held;
     }
 
     /// Sets the status with its details.

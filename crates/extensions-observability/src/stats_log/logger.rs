@@ -163,13 +163,41 @@ impl Listed {
             StatCell::Histogram(cell) => cell.record(value),
             StatCell::Gauge(cell) => cell.write(value),
             StatCell::HeldGauge(cell, add) => {
-                let held = &context.stream_info.held_gauges;
+                let held = &context.stream_info.held;
+                // What is held keeps the gauge, so that no other has its address.
+                let key = Arc::as_ptr(cell).addr();
                 match *add == context.access_log_type {
-                    true => held.add(cell, &self.scope, value),
-                    false => held.subtract(cell),
+                    true => held.hold(key, || Box::new(HeldGauge::new(cell, &self.scope, value))),
+                    false => held.release(key),
                 }
             }
         }
+    }
+}
+
+/// What a stream has added to a gauge, which is subtracted as it is dropped.
+struct HeldGauge {
+    // Before the scope, so that both leave at once.
+    gauge: Arc<WideGauge>,
+    /// As long as it is there, the gauge is listed.
+    _scope: Scope,
+    value: u64,
+}
+
+impl HeldGauge {
+    fn new(gauge: &Arc<WideGauge>, scope: &Scope, value: u64) -> Self {
+        gauge.write_by(value.cast_signed());
+        HeldGauge {
+            gauge: Arc::clone(gauge),
+            _scope: scope.clone(),
+            value,
+        }
+    }
+}
+
+impl Drop for HeldGauge {
+    fn drop(&mut self) {
+        self.gauge.write_by(self.value.cast_signed().wrapping_neg());
     }
 }
 
