@@ -5,9 +5,9 @@
 //! for each connection. A filter is dropped when its connection is over.
 //!
 //! Calls are synchronous and say what comes next. The filters of a chain see a new connection one after another, before
-//! its TLS handshake, and what comes from the client before whoever stands behind them does; they look at the bytes and
-//! do not change them. Those that ask for it ([`sees_answers`]) see what a host answers before the client gets it, where
-//! the TCP proxy stands behind them, and do no more than that. What a filter writes as a client's bytes come goes to the
+//! its TLS handshake, and what comes from the client before whoever stands behind them does. Those that ask for it
+//! ([`sees_answers`]) see what a host answers before the client gets it, where the TCP proxy stands behind them. There
+//! filters may have other bytes go on than those that came ([`NetworkStatus::Shape`]). What a filter writes as a client's bytes come goes to the
 //! client. The last filter of a chain may be one of these ([`is_terminal`]), or the engine's: the connection manager, the
 //! TCP proxy.
 //!
@@ -92,8 +92,35 @@ pub enum NetworkStatus {
     Stop,
     /// The connection waits here until the future is done.
     Wait(LocalFuture<NetworkResume>),
+    /// What came is held until the future says what goes on in its place; only before the TCP proxy, which the filter
+    /// makes sure of by asking to see answers.
+    Shape(LocalFuture<Shaped>),
     /// The connection is closed.
     Close(NetworkClose),
+}
+
+/// What goes on of bytes that were held, in either direction.
+pub struct Shaped {
+    /// In their place; none if they go on as they came.
+    pub instead: Option<Vec<u8>>,
+    /// Whether no more will come.
+    pub end_stream: bool,
+    /// Whether the filter keeps more of it; it is asked for that, without new bytes, before any more is read.
+    pub is_part: bool,
+    /// To be noted before they go on.
+    pub conclusion: Option<Conclusion>,
+}
+
+impl Shaped {
+    /// These bytes, and more follows.
+    pub fn part(bytes: Vec<u8>) -> Self {
+        Shaped {
+            instead: Some(bytes),
+            end_stream: false,
+            is_part: true,
+            conclusion: None,
+        }
+    }
 }
 
 /// The outcome of a wait.
@@ -116,6 +143,8 @@ pub struct NetworkClose {
     pub reason: Cow<'static, str>,
     /// Whether the client gets what is written before, and time to read it.
     pub flushes: bool,
+    /// Whether the client sees a reset.
+    pub resets: bool,
 }
 
 /// Why connections close that are left when their listener goes, in Envoy's words.
@@ -127,6 +156,7 @@ impl NetworkClose {
         NetworkClose {
             reason: Cow::Borrowed(reason),
             flushes: false,
+            resets: false,
         }
     }
 
@@ -135,6 +165,16 @@ impl NetworkClose {
         NetworkClose {
             reason: Cow::Borrowed(reason),
             flushes: true,
+            resets: false,
+        }
+    }
+
+    /// At once, by a reset, for this reason.
+    pub const fn by_reset(reason: &'static str) -> Self {
+        NetworkClose {
+            reason: Cow::Borrowed(reason),
+            flushes: false,
+            resets: true,
         }
     }
 }
@@ -161,6 +201,17 @@ pub trait NetworkFilter {
 
     /// A host has answered this, which the client gets next, and no more will if `end_stream`.
     fn on_answer(&mut self, _context: &mut LookingOn<'_>, _data: &[u8], _end_stream: bool) {}
+
+    /// The same for a filter that may have other bytes go on; none if these do at once.
+    fn shape_answer(
+        &mut self,
+        context: &mut LookingOn<'_>,
+        data: &[u8],
+        end_stream: bool,
+    ) -> Option<LocalFuture<Shaped>> {
+        self.on_answer(context, data, end_stream);
+        None
+    }
 
     /// The connection is over: closed by the client, or by this side.
     fn on_end(&mut self, _by_client: bool) {}

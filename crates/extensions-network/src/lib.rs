@@ -9,6 +9,7 @@ pub mod connection_limit;
 pub mod direct_response;
 pub mod echo;
 pub mod ext_authz;
+pub mod ext_proc;
 pub mod geoip;
 pub mod listener;
 pub mod local_ratelimit;
@@ -17,6 +18,7 @@ pub mod rbac;
 pub mod set_filter_state;
 pub mod sni_cluster;
 pub mod sni_dynamic_forward_proxy;
+pub mod tcp_bandwidth_limit;
 #[cfg(test)]
 mod tests;
 
@@ -37,6 +39,7 @@ pub static ROOMS: &[&NetworkFilterRoom] = &[
     &direct_response::ROOM,
     &echo::ROOM,
     &ext_authz::ROOM,
+    &ext_proc::ROOM,
     &geoip::ROOM,
     &local_ratelimit::ROOM,
     &ratelimit::ROOM,
@@ -44,4 +47,5 @@ pub static ROOMS: &[&NetworkFilterRoom] = &[
     &set_filter_state::ROOM,
     &sni_cluster::ROOM,
     &sni_dynamic_forward_proxy::ROOM,
+    &tcp_bandwidth_limit::ROOM,
 ];

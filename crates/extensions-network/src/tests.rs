@@ -19,7 +19,7 @@ use nuncio_contract::grpc_client::frame;
 use nuncio_contract::headers::{HeaderMap, Known, MapKind};
 use nuncio_contract::network_filter::{
     NetworkClose, NetworkContext, NetworkFilter, NetworkFilterConfig, NetworkFilterFactory,
-    NetworkResume, NetworkStatus,
+    NetworkResume, NetworkStatus, Shaped,
 };
 use nuncio_contract::registry::NetworkFilterRoom;
 use nuncio_contract::services::{LocalFuture, WorkerServices};
@@ -29,8 +29,8 @@ use nuncio_contract::stream_info::{
 };
 
 use crate::{
-    ROOMS, connection_limit, direct_response, echo, ext_authz, local_ratelimit, ratelimit,
-    sni_cluster, sni_dynamic_forward_proxy,
+    ROOMS, connection_limit, direct_response, echo, ext_authz, ext_proc, local_ratelimit,
+    ratelimit, sni_cluster, sni_dynamic_forward_proxy, tcp_bandwidth_limit,
 };
 
 /// Sleeps are over at once.
@@ -215,6 +215,16 @@ impl Worker {
             NetworkStatus::Continue | NetworkStatus::Stop => return None,
             NetworkStatus::Close(close) => return Some(close),
             NetworkStatus::Wait(wait) => wait,
+            NetworkStatus::Shape(mut shaping) => {
+                let shaped = shaping
+                    .as_mut()
+                    .poll(&mut Context::from_waker(Waker::noop()));
+                let Poll::Ready(shaped) = shaped else {
+                    panic!("nothing takes time here");
+                };
+                let conclude = shaped.conclusion?;
+                return conclude(&mut connection.info, &self.services);
+            }
         };
         match wait.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
             Poll::Ready(NetworkResume::Close(close)) => Some(close),
@@ -458,4 +468,88 @@ fn connections_are_counted_by_what_is_known_of_them() {
     worker.answers(None);
     let end = worker.begin(&mut worker.connection()).expect("it ends");
     assert_eq!(end.reason, "ratelimit_error_failure_mode_connection_close");
+}
+
+#[test]
+fn a_processor_that_fails_closes_connections_unless_they_may_go_on() {
+    let config = |allow: bool| {
+        format!(
+            "stat_prefix: a\nfailure_mode_allow: {allow}\n\
+             grpc_service: {{ envoy_grpc: {{ cluster_name: c }} }}"
+        )
+    };
+    for answers in [0, 1] {
+        let closing = Worker::new(&ext_proc::ROOM, &config(false));
+        let passing = Worker::new(&ext_proc::ROOM, &config(true));
+        for _ in 0..answers {
+            closing.answers(None);
+            passing.answers(None);
+        }
+        let mut connection = closing.connection();
+        let close = closing.data(&mut connection, b"a", false);
+        assert_eq!(
+            close,
+            Some(NetworkClose::after_flush("ext_proc_stream_error"))
+        );
+        let mut connection = passing.connection();
+        // Both go on as they came, and nothing is held.
+        assert!(shaped(&passing, &mut connection, b"a", false).is_none());
+        assert!(shaped(&passing, &mut connection, b"b", true).is_none());
+    }
+}
+
+#[test]
+fn a_processor_that_is_told_nothing_is_refused() {
+    let mode = |mode: &str| {
+        format!(
+            "stat_prefix: a\nprocessing_mode: {{ {mode} }}\n\
+             grpc_service: {{ envoy_grpc: {{ cluster_name: c }} }}"
+        )
+    };
+    let room = &ext_proc::ROOM;
+    assert!(parse(room, &mode("process_read: SKIP, process_write: SKIP")).is_err());
+    assert!(parse(room, &mode("process_read: SKIP")).is_ok());
+    assert!(parse(room, "stat_prefix: a").is_err());
+}
+
+/// What goes on of a client's bytes; none if they do as they are.
+fn shaped(worker: &Worker, connection: &mut Connection, data: &[u8], end: bool) -> Option<Shaped> {
+    let mut context = NetworkContext {
+        stream_info: &mut connection.info,
+        out: &mut connection.written,
+        services: &worker.services,
+    };
+    let NetworkStatus::Shape(mut shaping) = connection.filter.on_data(&mut context, data, end)
+    else {
+        return None;
+    };
+    match shaping
+        .as_mut()
+        .poll(&mut Context::from_waker(Waker::noop()))
+    {
+        Poll::Ready(shaped) => Some(shaped),
+        Poll::Pending => panic!("nothing takes time here"),
+    }
+}
+
+#[test]
+fn what_is_too_much_of_a_connection_passes_in_parts_and_the_end_with_the_last() {
+    let worker = Worker::new(
+        &tcp_bandwidth_limit::ROOM,
+        "stat_prefix: a\nread_limit_kbps: 1",
+    );
+    let mut connection = worker.connection();
+    assert!(shaped(&worker, &mut connection, &[0; 1020], false).is_none());
+    let first = shaped(&worker, &mut connection, &[1; 10], true).expect("a part");
+    assert_eq!(first.instead, Some(vec![1; 4]));
+    assert!(first.is_part && !first.end_stream);
+    let wait = shaped(&worker, &mut connection, &[], false).expect("a wait");
+    assert_eq!(wait.instead, Some(Vec::new()));
+    worker
+        .services
+        .now
+        .set(worker.services.now() + Duration::from_millis(50));
+    let last = shaped(&worker, &mut connection, &[], false).expect("the rest");
+    assert_eq!(last.instead, Some(vec![1; 6]));
+    assert!(!last.is_part && last.end_stream);
 }

@@ -1,5 +1,6 @@
 //! Messages of the services that filters ask and that loggers tell, as protobuf has them: what is sent and what comes
-//! back of Envoy's `Authorization`, `ExternalProcessor`, `RateLimitService`, `RateLimitQuotaService`, `AccessLogService` and `MetricsService`,
+//! back of Envoy's `Authorization`, `ExternalProcessor`, `NetworkExternalProcessor`, `RateLimitService`,
+//! `RateLimitQuotaService`, `AccessLogService` and `MetricsService`,
 //! field by field of what is used.
 //!
 //! Written by hand, so that a build needs no compiler of protobuf; configurations are message trees and never these.
@@ -11,6 +12,7 @@ pub mod auth;
 pub mod common;
 pub mod ext_proc;
 pub mod metrics;
+pub mod network_ext_proc;
 pub mod otlp;
 pub mod otlp_metrics;
 pub mod rate_limit;

@@ -119,6 +119,8 @@ async fn run(
             match told {
                 Told::Close(close) => return close,
                 Told::Done(_) => {}
+                // Filters that shape are before the TCP proxy alone.
+                Told::Shape(..) => return NetworkClose::default(),
                 Told::Wait(wait, place) => match wait_for(wait.await, info, services) {
                     Ok(()) => next = Some(place),
                     Err(close) => return close,
@@ -134,6 +136,9 @@ async fn run(
 
 /// Closes a connection as a filter wants it.
 pub async fn close(worker: &Worker, transport: &mut Transport, how: &NetworkClose) {
+    if how.resets {
+        transport.reset_on_close();
+    }
     if !how.flushes || poll_fn(|cx| transport.poll_shutdown(cx)).await.is_err() {
         return;
     }

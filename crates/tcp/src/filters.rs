@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use nuncio_contract::network_filter::{
     LookingOn, NetworkClose, NetworkContext, NetworkFilter, NetworkFilterFactory, NetworkResume,
-    NetworkStatus,
+    NetworkStatus, Shaped,
 };
 use nuncio_contract::services::{LocalFuture, WorkerServices};
 use nuncio_contract::stream_info::StreamInfo;
@@ -65,10 +65,21 @@ impl Filters {
         self.sees_answers
     }
 
-    /// Shows the filters what a host has answered, the last one first.
-    pub fn answer(&mut self, data: &[u8], end_stream: bool, context: &mut LookingOn<'_>) {
-        let last_first = self.filters.iter_mut().rev();
-        last_first.for_each(|filter| filter.on_answer(context, data, end_stream));
+    /// Shows the filters in front of the place `before` what a host has answered, the last one first, up to one that
+    /// holds it: gives what is to be waited for, and the place of that filter.
+    pub fn answer(
+        &mut self,
+        before: usize,
+        data: &[u8],
+        end_stream: bool,
+        context: &mut LookingOn<'_>,
+    ) -> Option<(LocalFuture<Shaped>, usize)> {
+        let in_front = self.filters.iter_mut().enumerate().take(before);
+        let mut last_first = in_front.rev();
+        last_first.find_map(|(place, filter)| {
+            let shaping = filter.shape_answer(context, data, end_stream)?;
+            Some((shaping, place))
+        })
     }
 
     /// The connection is over.
@@ -111,6 +122,8 @@ impl Filters {
                     return Err(close);
                 }
                 NetworkStatus::Wait(wait) => wait_for(wait.await, info, services)?,
+                // There is nothing to hold yet.
+                NetworkStatus::Shape(_) => {}
             }
         }
         Ok(())
@@ -175,6 +188,7 @@ impl Filters {
                 NetworkStatus::Stop => return Told::Done(Passage::Taken),
                 NetworkStatus::Close(close) => return Told::Close(close),
                 NetworkStatus::Wait(wait) => return Told::Wait(wait, place + 1),
+                NetworkStatus::Shape(shaping) => return Told::Shape(shaping, place + 1),
             }
         }
         Told::Done(Passage::Passes)
@@ -205,6 +219,8 @@ pub enum Told {
     Close(NetworkClose),
     /// There is something to wait for; then the filter at this place is next.
     Wait(LocalFuture<NetworkResume>, usize),
+    /// The bytes are held; what goes on in their place is for the filter at this place.
+    Shape(LocalFuture<Shaped>, usize),
 }
 
 /// What becomes of a wait.
@@ -295,7 +311,8 @@ impl Watch for Watching {
             };
             match self.filters.data(from, data, end_stream, &mut context) {
                 Told::Done(_) => return Poll::Ready(Ok(())),
-                Told::Close(_) => return closed(),
+                // Filters that shape are before the TCP proxy alone.
+                Told::Close(_) | Told::Shape(..) => return closed(),
                 Told::Wait(wait, next) => self.wait = Some((wait, next)),
             }
         }

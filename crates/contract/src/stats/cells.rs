@@ -116,6 +116,12 @@ impl WideGauge {
         self.is_written.store(true, Relaxed);
     }
 
+    /// Adds to the number or takes from it; it counts as written from now on.
+    pub fn write_by(&self, by: i64) {
+        self.add(by);
+        self.is_written.store(true, Relaxed);
+    }
+
     /// Whether it is not 0 or was written.
     pub(super) fn used(&self) -> bool {
         self.value() != 0 || self.is_written.load(Relaxed)

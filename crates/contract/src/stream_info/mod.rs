@@ -11,6 +11,7 @@ mod address;
 mod client_source;
 mod connection;
 mod filter_state;
+mod held;
 pub mod metadata;
 mod proxy_values;
 mod response_flags;
@@ -35,6 +36,7 @@ pub use filter_state::{
     FilterState, FilterStateObject, TCP_PROXY_CLUSTER, TCP_PROXY_IDLE_TIMEOUT_MS, Text,
     UPSTREAM_DYNAMIC_PORT,
 };
+pub use held::Held;
 pub use metadata::Metadata;
 pub use proxy_values::ProxyValues;
 pub use response_flags::ResponseFlags;
@@ -187,6 +189,8 @@ pub struct StreamInfo {
     start_wall: WallAnchor,
     dynamic_metadata: Option<Box<Metadata>>,
     filter_state: Option<Box<FilterState>>,
+    /// What who logs it holds as long as it lives.
+    pub held: Held,
 }
 
 impl StreamInfo {
@@ -227,6 +231,7 @@ impl StreamInfo {
             stream_id: None,
             dynamic_metadata: None,
             filter_state: None,
+            held: Held::default(),
         }
     }
 
@@ -280,6 +285,7 @@ impl StreamInfo {
             stream_id,
             dynamic_metadata,
             filter_state,
+            held,
         } = self;
         *end = None;
         *protocol = None;
@@ -312,6 +318,7 @@ impl StreamInfo {
         *stream_id = None;
         *dynamic_metadata = None;
         *filter_state = None;
+        held.clear();
     }
 
     /// The client's address: the detected one, or the connection's.
@@ -343,6 +350,7 @@ impl StreamInfo {
         let trace_reason = self.trace_reason;
         let stream_id = self.stream_id.take();
         let filter_state = self.filter_state.take();
+        let held = std::mem::take(&mut self.held);
         self.clear();
         self.protocol = protocol;
         self.downstream_timing = timing;
@@ -351,6 +359,7 @@ impl StreamInfo {
         self.trace_reason = trace_reason;
         self.stream_id = stream_id;
         self.filter_state = filter_state;
+        self.held = held;
     }
 
     /// Sets the status with its details.

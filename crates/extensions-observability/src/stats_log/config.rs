@@ -61,7 +61,16 @@ message! {
         stat: StatConfig,
         value_format: Spanned<String>,
         value_fixed: Option<u64>,
+        add_subtract: Option<AddSubtractConfig>,
         set: Option<SetConfig>,
+    }
+}
+
+message! {
+    /// When a gauge is added to, and when that is taken off again.
+    pub(crate) struct AddSubtractConfig: "envoy.extensions.access_loggers.stats.v3.Config.Gauge.PairedAddSubtract" {
+        add_log_type: LogTypeName,
+        sub_log_type: LogTypeName,
     }
 }
 
@@ -117,20 +126,49 @@ fn counter(message: &CounterConfig, ctx: &mut Ctx) -> Result<Stat, Refused> {
 }
 
 fn gauge(message: &GaugeConfig, ctx: &mut Ctx) -> Result<Stat, Refused> {
-    let Some(set) = &message.set else {
-        let text = "Stats logger gauge must have at least one operation configured.";
-        ctx.error(message.span(), text);
-        return Err(Refused);
-    };
-    let moment = set.log_type.log_type();
-    if moment == AccessLogType::NotSet {
-        let text = "Stats logger gauge set operation must have a valid log type.";
-        ctx.error(set.span(), text);
-        return Err(Refused);
-    }
+    let kind = gauge_kind(message).map_err(|(span, text)| {
+        ctx.error(span, text);
+        Refused
+    })?;
     let fixed = message.value_fixed;
     let amount = amount(&message.value_format, fixed, "gauge", message.span(), ctx)?;
-    stat(&message.stat, Kind::GaugeSet(moment), amount, ctx)
+    stat(&message.stat, kind, amount, ctx)
+}
+
+fn gauge_kind(message: &GaugeConfig) -> Result<Kind, (Span, String)> {
+    let is_unset = |moment| moment == AccessLogType::NotSet;
+    let (span, text) = match (&message.add_subtract, &message.set) {
+        (None, Some(set)) => {
+            let moment = set.log_type.log_type();
+            if !is_unset(moment) {
+                return Ok(Kind::GaugeSet(moment));
+            }
+            let text = "Stats logger gauge set operation must have a valid log type.";
+            (set.span(), text)
+        }
+        (Some(pair), None) => {
+            let (add, subtract) = (pair.add_log_type.log_type(), pair.sub_log_type.log_type());
+            if is_unset(add) || is_unset(subtract) {
+                let text = "Stats logger gauge add/subtract operation must have a valid log type.";
+                (pair.span(), text)
+            } else if add == subtract {
+                let number = add as i32;
+                let text = format!("Duplicate access log type '{number}' in gauge operations.");
+                return Err((pair.span(), text));
+            } else {
+                return Ok(Kind::GaugeHeld { add, subtract });
+            }
+        }
+        (Some(_), Some(_)) => {
+            let text = "Stats logger gauge cannot have both SET and PAIRED_ADD/PAIRED_SUBTRACT operations.";
+            (message.span(), text)
+        }
+        (None, None) => {
+            let text = "Stats logger gauge must have at least one operation configured.";
+            (message.span(), text)
+        }
+    };
+    Err((span, text.to_owned()))
 }
 
 fn stat(message: &StatConfig, kind: Kind, amount: Amount, ctx: &mut Ctx) -> Result<Stat, Refused> {

@@ -34,6 +34,11 @@ pub(super) enum Kind {
     Histogram(Unit),
     /// It shows what it was set to last, at this moment of streams.
     GaugeSet(AccessLogType),
+    /// A stream adds to it at one moment, until another or its end.
+    GaugeHeld {
+        add: AccessLogType,
+        subtract: AccessLogType,
+    },
 }
 
 /// What it counts.
@@ -58,13 +63,15 @@ struct Listed {
     // Before the scope, so that both leave at once.
     cell: StatCell,
     /// As long as it is there, the stat is listed with its tags.
-    _scope: Scope,
+    scope: Scope,
 }
 
 enum StatCell {
     Counter(Arc<Counter>),
     Histogram(Arc<Histogram>),
     Gauge(Arc<WideGauge>),
+    /// And the moment of its being added to.
+    HeldGauge(Arc<WideGauge>, AccessLogType),
 }
 
 impl AccessLogConfig for StatsLog {
@@ -106,11 +113,11 @@ impl Worker {
             }
         }
         if let Some(listed) = known.get(&*key) {
-            return listed.count(value);
+            return listed.count(value, context);
         }
         match self.list(stat, known.len(), values) {
             Some(listed) => {
-                listed.count(value);
+                listed.count(value, context);
                 known.insert(key.into(), listed);
             }
             None => self.tell(stat),
@@ -131,11 +138,9 @@ impl Worker {
             Kind::Counter => StatCell::Counter(scope.counter("")),
             Kind::Histogram(unit) => StatCell::Histogram(scope.histogram("", unit)),
             Kind::GaugeSet(_) => StatCell::Gauge(scope.shared_gauge("")),
+            Kind::GaugeHeld { add, .. } => StatCell::HeldGauge(scope.shared_gauge(""), add),
         };
-        Some(Listed {
-            cell,
-            _scope: scope,
-        })
+        Some(Listed { cell, scope })
     }
 
     /// Says once that something is not counted.
@@ -152,32 +157,72 @@ impl Worker {
 }
 
 impl Listed {
-    fn count(&self, value: u64) {
+    fn count(&self, value: u64, context: &FormatContext<'_>) {
         match &self.cell {
             StatCell::Counter(cell) => cell.add(value),
             StatCell::Histogram(cell) => cell.record(value),
             StatCell::Gauge(cell) => cell.write(value),
+            StatCell::HeldGauge(cell, add) => {
+                let held = &context.stream_info.held;
+                // What is held keeps the gauge, so that no other has its address.
+                let key = Arc::as_ptr(cell).addr();
+                match *add == context.access_log_type {
+                    true => held.hold(key, || Box::new(HeldGauge::new(cell, &self.scope, value))),
+                    false => held.release(key),
+                }
+            }
         }
+    }
+}
+
+/// What a stream has added to a gauge, which is subtracted as it is dropped.
+struct HeldGauge {
+    // Before the scope, so that both leave at once.
+    gauge: Arc<WideGauge>,
+    /// As long as it is there, the gauge is listed.
+    _scope: Scope,
+    value: u64,
+}
+
+impl HeldGauge {
+    fn new(gauge: &Arc<WideGauge>, scope: &Scope, value: u64) -> Self {
+        gauge.write_by(value.cast_signed());
+        HeldGauge {
+            gauge: Arc::clone(gauge),
+            _scope: scope.clone(),
+            value,
+        }
+    }
+}
+
+impl Drop for HeldGauge {
+    fn drop(&mut self) {
+        self.gauge.write_by(self.value.cast_signed().wrapping_neg());
     }
 }
 
 impl Stat {
     /// What is to be counted of a stream now.
     fn value(&self, context: &FormatContext<'_>) -> Option<u64> {
+        let now = context.access_log_type;
         let scale = match self.kind {
             Kind::Histogram(unit) => unit.scale(),
             Kind::Counter => 1.0,
-            Kind::GaugeSet(moment) if moment == context.access_log_type => 1.0,
-            Kind::GaugeSet(_) => return None,
+            Kind::GaugeSet(moment) if moment == now => 1.0,
+            Kind::GaugeHeld { add, subtract } if add == now || subtract == now => 1.0,
+            Kind::GaugeSet(_) | Kind::GaugeHeld { .. } => return None,
         };
-        match &self.amount {
-            Amount::Fixed(value) => Some(*value),
+        let value = match &self.amount {
+            Amount::Fixed(value) => *value,
             Amount::Formatted(format) => {
                 let mut text = Vec::new();
                 format.format(context, &mut text);
-                whole(number(&text)? * scale)
+                whole(number(&text)? * scale)?
             }
-        }
+        };
+        // As in Envoy, a gauge that nothing is added to is not made.
+        let is_nothing = value == 0 && matches!(self.kind, Kind::GaugeHeld { .. });
+        (!is_nothing).then_some(value)
     }
 }
 

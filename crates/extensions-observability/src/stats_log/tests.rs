@@ -101,6 +101,18 @@ fn what_envoy_refuses_is_refused_in_its_words() {
             "Stats logger gauge set operation must have a valid log type.",
         ),
         (
+            "gauges: [{stat: {name: c}, value_fixed: 1, add_subtract: {add_log_type: DownstreamStart}}]",
+            "Stats logger gauge add/subtract operation must have a valid log type.",
+        ),
+        (
+            "gauges: [{stat: {name: c}, value_fixed: 1, add_subtract: {add_log_type: DownstreamEnd, sub_log_type: DownstreamEnd}}]",
+            "Duplicate access log type '6' in gauge operations.",
+        ),
+        (
+            "gauges: [{stat: {name: c}, value_fixed: 1, add_subtract: {}, set: {}}]",
+            "Stats logger gauge cannot have both SET and PAIRED_ADD/PAIRED_SUBTRACT operations.",
+        ),
+        (
             "gauges: [{stat: {name: c}, set: {log_type: DownstreamEnd}}]",
             "Stats logger gauge must have either `value_format` or `value_fixed`.",
         ),

@@ -14,7 +14,7 @@ use nuncio_contract::network_filter::NetworkClose;
 use nuncio_upstream::{UpstreamStream, WorkerCluster};
 
 use super::quietly;
-use super::session::Session;
+use super::session::{Session, UP};
 use crate::filters::Passage;
 
 /// How early a client is read.
@@ -95,7 +95,12 @@ impl Session<'_> {
         is_connected: &Cell<bool>,
     ) -> Result<(), NetworkClose> {
         self.open_before(is_connected).await?;
-        while !is_connected.get() && !early.has_ended && early.data.len() <= most_bytes {
+        while !is_connected.get()
+            && !self.keeps_more(UP)
+            && !early.has_ended
+            && !self.has_client_said_all()
+            && early.data.len() <= most_bytes
+        {
             self.read_once(early, is_connected).await?;
         }
         Ok(())
@@ -133,7 +138,7 @@ impl Session<'_> {
         early.has_ended = count == 0;
         self.received(count);
         self.proxy.stats.early_data_received_count_total.inc();
-        if self.show(&new, early.has_ended).await? == Passage::Passes {
+        if self.show(&mut new, &mut early.has_ended).await? == Passage::Passes {
             self.passed(new.len());
             early.data.append(new);
         }

@@ -1,6 +1,7 @@
 //! A connection through the TCP proxy: both directions at once, until both have ended or one is broken.
 
 use std::cell::{Cell, RefCell};
+use std::collections::BTreeSet;
 use std::future::{pending, poll_fn};
 use std::pin::pin;
 use std::rc::Rc;
@@ -10,8 +11,8 @@ use std::time::Duration;
 use nuncio_contract::buffer::Buffer;
 use nuncio_contract::formatter::AccessLogType;
 use nuncio_contract::headers::HeaderMap;
-use nuncio_contract::network_filter::{LookingOn, NetworkClose, NetworkContext};
-use nuncio_contract::services::stream_id;
+use nuncio_contract::network_filter::{LookingOn, NetworkClose, NetworkContext, Shaped};
+use nuncio_contract::services::{LocalFuture, stream_id};
 use nuncio_contract::stats::Counter;
 use nuncio_contract::stream_info::{
     CloseType, ResponseFlags, StreamInfo, TCP_PROXY_IDLE_TIMEOUT_MS,
@@ -53,10 +54,17 @@ pub(super) struct Session<'a> {
     /// Whether the host will send no more, and whether it was the client then that ended the connection.
     host_ended: Cell<bool>,
     client_ended: Cell<bool>,
+    client_said_all: Cell<bool>,
+    /// The places of filters that keep more of what has come, in each direction.
+    keepers: [RefCell<BTreeSet<usize>>; 2],
+    /// Whether bytes in a direction are held by a filter that decides what goes on of them.
+    shaping: [Cell<bool>; 2],
+    /// Whether the connection ends as soon as the client has been given what was read for it.
+    ends_given: Cell<bool>,
 }
 
 /// The client's bytes, and the host's, in [`Session::bytes`].
-const UP: usize = 0;
+pub(super) const UP: usize = 0;
 const DOWN: usize = 1;
 
 impl<'a> Session<'a> {
@@ -85,6 +93,10 @@ impl<'a> Session<'a> {
             cluster: RefCell::default(),
             host_ended: Cell::new(false),
             client_ended: Cell::new(false),
+            client_said_all: Cell::new(false),
+            keepers: Default::default(),
+            shaping: Default::default(),
+            ends_given: Cell::new(false),
         }
     }
 
@@ -269,18 +281,31 @@ impl<'a> Session<'a> {
         let mut upload = pin!(self.pass_up(up, early));
         let mut download = pin!(self.pass_down(up));
         let (mut is_sent, mut is_received) = (false, false);
+        let mut closing = None;
         poll_fn(|cx| {
             if !is_sent && let Poll::Ready(sent) = upload.as_mut().poll(cx) {
                 match sent {
-                    Ok(()) => is_sent = true,
-                    Err(close) => return Poll::Ready(close),
+                    Err(close) if !close.flushes || is_received || !self.is_giving() => {
+                        return Poll::Ready(close);
+                    }
+                    Err(close) => {
+                        self.ends_given.set(true);
+                        closing = Some(close);
+                    }
+                    Ok(()) => {}
                 }
+                is_sent = true;
             }
             if !is_received && let Poll::Ready(received) = download.as_mut().poll(cx) {
                 match received {
                     Ok(()) => is_received = true,
-                    Err(close) => return Poll::Ready(close),
+                    Err(close) => return Poll::Ready(closing.take().unwrap_or(close)),
                 }
+            }
+            if (is_received || !self.is_giving())
+                && let Some(close) = closing.take()
+            {
+                return Poll::Ready(close);
             }
             match is_sent && is_received {
                 true => Poll::Ready(quietly()),
@@ -339,10 +364,23 @@ impl<'a> Session<'a> {
                 held.end(&stats.downstream_flow_control_resumed_reading_total);
                 self.touch();
                 self.writing[UP].set(false);
-                self.end_draining(DOWN).await?;
+                self.end_draining(UP).await?;
+            } else if self.ends_draining.get() {
+                self.end_draining(UP).await?;
             }
             if has_ended {
                 return self.ended_up(up).await;
+            }
+            if self.keeps_more(UP) {
+                if self.show(&mut data, &mut has_ended).await? == Passage::Taken {
+                    data.clear();
+                }
+                self.passed(data.len());
+                continue;
+            }
+            if self.has_client_said_all() {
+                // A filter keeps its end.
+                return pending().await;
             }
             let room = self.room(UP);
             let read = poll_fn(|cx| self.down.borrow_mut().poll_fill(cx, &mut data, room));
@@ -357,7 +395,7 @@ impl<'a> Session<'a> {
             self.client_ended.set(has_ended && self.host_ended.get());
             self.received(count);
             if self.filters.borrow().see_data()
-                && self.show(&data, has_ended).await? == Passage::Taken
+                && self.show(&mut data, &mut has_ended).await? == Passage::Taken
             {
                 data.clear();
             }
@@ -392,9 +430,12 @@ impl<'a> Session<'a> {
                         self.keep_trailers(&trailers);
                     }
                     self.host_ended.set(true);
-                    self.show_answer(&[], true);
-                    let shut = poll_fn(|cx| self.down.borrow_mut().poll_shutdown(cx));
-                    return shut.await.map_err(|_| quietly());
+                    data.clear();
+                    let has_ended = self.pass_answer(&mut data, true).await?;
+                    if self.ends_draining.get() {
+                        self.end_draining(DOWN).await?;
+                    }
+                    return self.shut_down(has_ended).await;
                 }
                 // What came before it is with the client's system already.
                 Err(error) => {
@@ -417,39 +458,144 @@ impl<'a> Session<'a> {
             let count = u64::try_from(data.len()).unwrap_or(u64::MAX);
             self.bytes[DOWN].set(self.bytes[DOWN].get() + count);
             self.touch();
-            self.show_answer(data.readable(), false);
-            self.writing[DOWN].set(true);
-            self.write_down(data.readable()).await?;
-            self.writing[DOWN].set(false);
-            self.end_draining(UP).await?;
+            let has_ended = self.pass_answer(&mut data, false).await?;
+            if self.ends_given.get() {
+                return Ok(());
+            }
+            self.end_draining(DOWN).await?;
             data.clear();
+            if has_ended {
+                return self.shut_down(has_ended).await;
+            }
         }
     }
 
-    /// Ends the connection once the listener drains, behind what is half written in the other direction: that direction
-    /// ends it then.
-    async fn end_draining(&self, other: usize) -> Result<(), NetworkClose> {
+    /// Tells the client that no more comes, unless a filter keeps that.
+    async fn shut_down(&self, has_ended: bool) -> Result<(), NetworkClose> {
+        if !has_ended {
+            return Ok(());
+        }
+        let shut = poll_fn(|cx| self.down.borrow_mut().poll_shutdown(cx));
+        shut.await.map_err(|_| quietly())
+    }
+
+    /// Ends the connection once the listener drains, behind what is under way in either direction. The other direction
+    /// ends it if that is half written there, and this one waits; what filters hold does not stop this one.
+    async fn end_draining(&self, this: usize) -> Result<(), NetworkClose> {
         if !self.ends_draining.get() && !self.proxy.is_draining() {
             return Ok(());
         }
         self.ends_draining.set(true);
-        if self.writing[other].get() {
+        let other = 1 - this;
+        if self.keeps_more(this) {
+            return Ok(());
+        }
+        let is_set = |of: &[Cell<bool>; 2]| of.get(other).is_some_and(Cell::get);
+        if is_set(&self.writing) {
             return pending().await;
+        }
+        if is_set(&self.shaping) || self.keeps_more(other) {
+            return Ok(());
         }
         Err(self.proxy.drain_close())
     }
 
-    /// Shows the filters what the host has answered.
-    fn show_answer(&self, data: &[u8], end_stream: bool) {
-        let mut filters = self.filters.borrow_mut();
-        if !filters.see_answers() {
-            return;
+    /// Whether the client has not been given yet all that was read for it.
+    fn is_giving(&self) -> bool {
+        self.writing[DOWN].get() || self.shaping[DOWN].get() || self.keeps_more(DOWN)
+    }
+
+    /// Gives the client what the host has answered, as filters let it pass. Whether no more follows.
+    async fn pass_answer(&self, data: &mut Buffer, end_stream: bool) -> Result<bool, NetworkClose> {
+        let mut has_ended = self.show_answer(data, end_stream).await?;
+        loop {
+            self.writing[DOWN].set(true);
+            self.write_down(data.readable()).await?;
+            self.writing[DOWN].set(false);
+            if !self.keeps_more(DOWN) {
+                return Ok(has_ended);
+            }
+            data.clear();
+            has_ended = self.show_answer(data, false).await?;
         }
-        let mut context = LookingOn {
-            stream_info: &mut self.info.borrow_mut(),
-            services: &*self.proxy.worker.services,
-        };
-        filters.answer(data, end_stream, &mut context);
+    }
+
+    /// Shows the filters what the host has answered, which may become other bytes. Whether no more follows.
+    async fn show_answer(&self, data: &mut Buffer, end_stream: bool) -> Result<bool, NetworkClose> {
+        let mut has_ended = end_stream;
+        if !self.filters.borrow().see_answers() {
+            return Ok(has_ended);
+        }
+        // Nearest to the client first: what it keeps came before what others do.
+        let keeper = self.keepers[DOWN].borrow_mut().pop_first();
+        let mut before = keeper.map_or(usize::MAX, |place| place + 1);
+        loop {
+            let shaping = self.filters.borrow_mut().answer(
+                before,
+                data.readable(),
+                has_ended,
+                &mut LookingOn {
+                    stream_info: &mut self.info.borrow_mut(),
+                    services: &*self.proxy.worker.services,
+                },
+            );
+            let Some((shaping, place)) = shaping else {
+                return Ok(has_ended);
+            };
+            let shaped = self.shaped(DOWN, shaping).await;
+            self.take_shape(shaped, (DOWN, place), data, &mut has_ended)?;
+            if data.is_empty() && !has_ended {
+                return Ok(false);
+            }
+            before = place;
+        }
+    }
+
+    /// Waits for what a filter makes of what it holds.
+    async fn shaped(&self, direction: usize, shaping: LocalFuture<Shaped>) -> Shaped {
+        let is_shaping = self.shaping.get(direction);
+        is_shaping.inspect(|it| it.set(true));
+        let shaped = shaping.await;
+        is_shaping.inspect(|it| it.set(false));
+        shaped
+    }
+
+    /// What goes on of bytes that a filter has held.
+    fn take_shape(
+        &self,
+        shaped: Shaped,
+        (direction, place): (usize, usize),
+        data: &mut Buffer,
+        has_ended: &mut bool,
+    ) -> Result<(), NetworkClose> {
+        if let Some(conclude) = shaped.conclusion {
+            let services = &*self.proxy.worker.services;
+            let close = conclude(&mut self.info.borrow_mut(), services);
+            close.map_or(Ok(()), Err)?;
+        }
+        if let Some(instead) = shaped.instead {
+            data.clear();
+            data.extend(&instead);
+        }
+        *has_ended = shaped.end_stream;
+        if shaped.is_part
+            && let Some(keeper) = self.keepers.get(direction)
+        {
+            keeper.borrow_mut().insert(place);
+        }
+        Ok(())
+    }
+
+    /// Whether a filter keeps more of what has come in a direction.
+    pub(super) fn keeps_more(&self, direction: usize) -> bool {
+        self.keepers
+            .get(direction)
+            .is_some_and(|it| !it.borrow().is_empty())
+    }
+
+    /// Whether the client's end was read, whatever filters made of it.
+    pub(super) fn has_client_said_all(&self) -> bool {
+        self.client_said_all.get()
     }
 
     #[cold]
@@ -483,23 +629,29 @@ impl<'a> Session<'a> {
     /// Shows the filters what the client has sent, and the client what they write.
     pub(super) async fn show(
         &self,
-        data: &Buffer,
-        has_ended: bool,
+        data: &mut Buffer,
+        has_ended: &mut bool,
     ) -> Result<Passage, NetworkClose> {
-        let mut from = 0;
+        if *has_ended {
+            self.client_said_all.set(true);
+        }
+        // Nearest to the host first: what it keeps came before what others do.
+        let mut from = self.keepers[UP].borrow_mut().pop_last().unwrap_or_default();
         loop {
             let mut out = Vec::new();
             let told = self.filters.borrow_mut().data(
                 from,
                 data.readable(),
-                has_ended,
+                *has_ended,
                 &mut NetworkContext {
                     stream_info: &mut self.info.borrow_mut(),
                     out: &mut out,
                     services: &*self.proxy.worker.services,
                 },
             );
-            self.write_down(&out).await?;
+            if !out.is_empty() {
+                self.write_down(&out).await?;
+            }
             match told {
                 Told::Done(passage) => return Ok(passage),
                 Told::Close(close) => return Err(close),
@@ -507,6 +659,15 @@ impl<'a> Session<'a> {
                     let resume = wait.await;
                     let services = &*self.proxy.worker.services;
                     wait_for(resume, &mut self.info.borrow_mut(), services)?;
+                    from = place;
+                }
+                Told::Shape(shaping, place) => {
+                    let keeper = (UP, place.saturating_sub(1));
+                    let shaped = self.shaped(UP, shaping).await;
+                    self.take_shape(shaped, keeper, data, has_ended)?;
+                    if data.is_empty() && !*has_ended {
+                        return Ok(Passage::Taken);
+                    }
                     from = place;
                 }
             }
