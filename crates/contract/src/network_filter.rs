@@ -18,6 +18,7 @@
 //! [`sees_answers`]: NetworkFilterConfig::sees_answers
 
 use std::borrow::Cow;
+use std::task::{Context, Poll};
 
 use crate::services::{LocalFuture, WorkerServices};
 use crate::stats::Scope;
@@ -211,6 +212,12 @@ pub trait NetworkFilter {
     ) -> Option<LocalFuture<Shaped>> {
         self.on_answer(context, data, end_stream);
         None
+    }
+
+    /// Ready once the filter has something to go on in a direction, or closes, though nothing new has come; it is then
+    /// asked without new bytes. Of filters that see answers alone, while that direction waits for bytes.
+    fn poll_unasked(&mut self, _of_answers: bool, _cx: &mut Context<'_>) -> Poll<()> {
+        Poll::Pending
     }
 
     /// The connection is over: closed by the client, or by this side.

@@ -82,6 +82,15 @@ impl Filters {
         })
     }
 
+    /// The place of a filter that has something to go on in a direction though nothing new has come.
+    pub fn unasked(&mut self, of_answers: bool, cx: &mut Context<'_>) -> Option<usize> {
+        if !self.sees_answers {
+            return None;
+        }
+        let mut all = self.filters.iter_mut();
+        all.position(|filter| filter.poll_unasked(of_answers, cx).is_ready())
+    }
+
     /// The connection is over.
     pub fn end(&mut self, by_client: bool) {
         self.filters

@@ -4,7 +4,7 @@ use std::cell::RefCell;
 use std::future::poll_fn;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::task::Poll;
+use std::task::{Context, Poll};
 
 use nuncio_contract::formatter::FormatContext;
 use nuncio_contract::grpc_client::GrpcStream;
@@ -89,6 +89,11 @@ impl NetworkFilter for Processing {
     ) -> Option<LocalFuture<Shaped>> {
         self.tell(WRITE, context, data, end_stream)
     }
+
+    fn poll_unasked(&mut self, of_answers: bool, cx: &mut Context<'_>) -> Poll<()> {
+        let direction = if of_answers { WRITE } else { READ };
+        self.session.borrow_mut().poll_unasked(direction, cx)
+    }
 }
 
 impl Drop for Processing {
@@ -125,7 +130,14 @@ impl Processing {
             session.send(direction, &request);
         }
         let is_idle = !was_told && session.close().is_none();
-        if is_idle && (!tells || !asks_more && !session.has_kept(direction)) {
+        let has_kept = match tells {
+            true => session.has_kept(direction),
+            false => session.has_answers(direction),
+        };
+        if is_idle && !has_kept && !(tells && asks_more) {
+            if end_stream {
+                session.note_end(direction);
+            }
             return None;
         }
         drop(session);
@@ -191,7 +203,12 @@ async fn shape(asked: Asked) -> Shaped {
     let mut session = session.borrow_mut();
     let has_told_end = session.has_told_end(direction);
     let (instead, end_stream, close) = match outcome {
-        Outcome::Answer(data) => (Some(data.data), data.end_of_stream, None),
+        Outcome::Answer(data) if was_told => (Some(data.data), data.end_of_stream, None),
+        // It is of what came before, or was said unasked.
+        Outcome::Answer(data) => {
+            let all = [data.data, held].concat();
+            (Some(all), data.end_of_stream || end_stream, None)
+        }
         Outcome::AsItCame(before) if before.is_empty() => (None, end_stream || has_told_end, None),
         Outcome::AsItCame(before) => {
             let all = [before, held].concat();
@@ -199,9 +216,11 @@ async fn shape(asked: Asked) -> Shaped {
         }
         Outcome::Close(close) => (None, end_stream, Some(close)),
     };
-    // The service may still say more of the end, or it has had the connection closed.
-    let awaits_more = session.is_open() && has_told_end && !end_stream;
-    let is_part = close.is_none() && (awaits_more || session.close().is_some());
+    if end_stream {
+        session.note_end(direction);
+    }
+    // Once this has gone on.
+    let is_part = close.is_none() && session.close().is_some();
     let metadata = session.take_metadata();
     let conclusion: Conclusion = Box::new(move |info, _| {
         let structs = metadata.into_iter();

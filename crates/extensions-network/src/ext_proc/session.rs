@@ -73,6 +73,8 @@ struct Flow {
     unanswered: usize,
     /// Whether its end was told.
     has_told_end: bool,
+    /// Whether its end has gone on.
+    has_ended: bool,
     /// Who waits.
     waiting: Option<Waker>,
 }
@@ -172,14 +174,46 @@ impl Session {
 
     /// Whether something is to go on of a direction, or to be noted, whoever is asked.
     pub(super) fn has_kept(&self, direction: usize) -> bool {
+        !self.metadata.is_empty() || self.has_answers(direction)
+    }
+
+    /// Whether something is to go on of a direction.
+    pub(super) fn has_answers(&self, direction: usize) -> bool {
         let flow = self.flows.get(direction);
-        !self.metadata.is_empty() || flow.is_some_and(|flow| !flow.kept.is_empty())
+        flow.is_some_and(|flow| !flow.kept.is_empty())
     }
 
     /// Whether the end of a direction was told.
     pub(super) fn has_told_end(&self, direction: usize) -> bool {
         let flow = self.flows.get(direction);
         flow.is_some_and(|flow| flow.has_told_end)
+    }
+
+    /// The end of a direction goes on.
+    pub(super) fn note_end(&mut self, direction: usize) {
+        if let Some(flow) = self.flows.get_mut(direction) {
+            flow.has_ended = true;
+        }
+    }
+
+    /// Whether a direction has to have the connection closed: not while the other one has still something to go on.
+    fn closes(&self, direction: usize) -> bool {
+        let other = self.flows.get(1 - direction);
+        let goes_on = other.is_some_and(|other| !other.kept.is_empty() && !other.has_ended);
+        let close = self.close();
+        close.is_some_and(|close| !close.flushes || !goes_on)
+    }
+
+    /// Whether the service has said something of a direction that does not wait for it, or has left its end to it.
+    pub(super) fn poll_unasked(&mut self, direction: usize, cx: &mut Context<'_>) -> Poll<()> {
+        while self.hear(cx).is_ready() {}
+        let is_left = |flow: &Flow| flow.has_told_end && !flow.has_ended;
+        let is_left = self.flows.get(direction).is_some_and(is_left);
+        let is_left = is_left && matches!(self.state, State::Over);
+        match is_left || self.has_answers(direction) || self.closes(direction) {
+            true => Poll::Ready(()),
+            false => Poll::Pending,
+        }
     }
 
     /// Ends the stream from this side.
@@ -211,22 +245,23 @@ impl Session {
         cx: &mut Context<'_>,
     ) -> Poll<Outcome> {
         while self.hear(cx).is_ready() {}
+        let closes = self.closes(direction);
         let Some(flow) = self.flows.get_mut(direction) else {
             return Poll::Pending;
         };
         let has_kept = !flow.kept.is_empty();
         let is_answered = has_kept && flow.unanswered == 0;
         match &self.state {
-            State::Closed(close) if !has_kept || !close.flushes => {
+            State::Closed(close) if closes && (!has_kept || !close.flushes) => {
                 Poll::Ready(Outcome::Close(close.clone()))
             }
-            State::Closed(_) => Poll::Ready(Outcome::Answer(flow.take())),
+            State::Closed(_) if has_kept => Poll::Ready(Outcome::Answer(flow.take())),
             State::Open(_) | State::Over if was_told && is_answered => {
                 Poll::Ready(Outcome::Answer(flow.take()))
             }
             State::Open(_) if !was_told && has_kept => Poll::Ready(Outcome::Answer(flow.take())),
             State::New | State::Over => Poll::Ready(Outcome::AsItCame(flow.take().data)),
-            State::Open(_) => {
+            State::Open(_) | State::Closed(_) => {
                 flow.waiting = Some(cx.waker().clone());
                 Poll::Pending
             }

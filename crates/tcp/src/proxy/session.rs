@@ -55,6 +55,8 @@ pub(super) struct Session<'a> {
     host_ended: Cell<bool>,
     client_ended: Cell<bool>,
     client_said_all: Cell<bool>,
+    /// Whether all of a direction was read and has gone on but for its end, which a filter keeps.
+    ends_kept: [Cell<bool>; 2],
     /// The places of filters that keep more of what has come, in each direction.
     keepers: [RefCell<BTreeSet<usize>>; 2],
     /// Whether bytes in a direction are held by a filter that decides what goes on of them.
@@ -94,6 +96,7 @@ impl<'a> Session<'a> {
             host_ended: Cell::new(false),
             client_ended: Cell::new(false),
             client_said_all: Cell::new(false),
+            ends_kept: Default::default(),
             keepers: Default::default(),
             shaping: Default::default(),
             ends_given: Cell::new(false),
@@ -307,7 +310,9 @@ impl<'a> Session<'a> {
             {
                 return Poll::Ready(close);
             }
-            match is_sent && is_received {
+            let is_over = |is_over: bool, direction: &Cell<bool>| is_over || direction.get();
+            let [up, down] = &self.ends_kept;
+            match is_over(is_sent, up) && is_over(is_received, down) {
                 true => Poll::Ready(quietly()),
                 false => Poll::Pending,
             }
@@ -369,7 +374,7 @@ impl<'a> Session<'a> {
                 self.end_draining(UP).await?;
             }
             if has_ended {
-                return self.ended_up(up).await;
+                return self.ended_up(up, data).await;
             }
             if self.keeps_more(UP) {
                 if self.show(&mut data, &mut has_ended).await? == Passage::Taken {
@@ -379,17 +384,11 @@ impl<'a> Session<'a> {
                 continue;
             }
             if self.has_client_said_all() {
-                // A filter keeps its end.
-                return pending().await;
+                self.end_is_kept(UP).await;
+                continue;
             }
-            let room = self.room(UP);
-            let read = poll_fn(|cx| self.down.borrow_mut().poll_fill(cx, &mut data, room));
-            let Ok(count) = read.await else {
-                self.client_ended.set(true);
-                // As the client ended, the host's connection does.
-                up.borrow().reset_on_close();
-                self.info.borrow_mut().downstream_detected_close_type = CloseType::RemoteReset;
-                return Err(quietly());
+            let Some(count) = self.read_client(up, &mut data).await? else {
+                continue;
             };
             has_ended = count == 0;
             self.client_ended.set(has_ended && self.host_ended.get());
@@ -403,8 +402,62 @@ impl<'a> Session<'a> {
         }
     }
 
-    /// The client has said all.
-    async fn ended_up(&self, up: &RefCell<UpstreamStream>) -> Result<(), NetworkClose> {
+    /// What comes next from the client, 0 at its end; none if a filter has something to go on before.
+    async fn read_client(
+        &self,
+        up: &RefCell<UpstreamStream>,
+        data: &mut Buffer,
+    ) -> Result<Option<usize>, NetworkClose> {
+        let room = self.room(UP);
+        let read = poll_fn(|cx| match self.has_unasked(UP, cx) {
+            true => Poll::Ready(Ok(None)),
+            false => self
+                .down
+                .borrow_mut()
+                .poll_fill(cx, data, room)
+                .map_ok(Some),
+        });
+        read.await.map_err(|_| {
+            self.client_ended.set(true);
+            // As the client ended, the host's connection does.
+            up.borrow().reset_on_close();
+            self.info.borrow_mut().downstream_detected_close_type = CloseType::RemoteReset;
+            quietly()
+        })
+    }
+
+    /// Whether a filter has something to go on in a direction though nothing new has come.
+    fn has_unasked(&self, direction: usize, cx: &mut Context<'_>) -> bool {
+        let place = self.filters.borrow_mut().unasked(direction == DOWN, cx);
+        if let (Some(place), Some(keepers)) = (place, self.keepers.get(direction)) {
+            keepers.borrow_mut().insert(place);
+        }
+        place.is_some()
+    }
+
+    /// Waits until the filter that keeps the end of a direction has something to go on. The connection is over once both
+    /// ends are kept, or one is and the other has gone on.
+    async fn end_is_kept(&self, direction: usize) {
+        let is_kept = self.ends_kept.get(direction);
+        is_kept.inspect(|it| it.set(true));
+        poll_fn(|cx| match self.has_unasked(direction, cx) {
+            true => Poll::Ready(()),
+            false => Poll::Pending,
+        })
+        .await;
+        is_kept.inspect(|it| it.set(false));
+    }
+
+    /// The client has said all. What filters still keep is of no use behind its end, but that they close is.
+    async fn ended_up(
+        &self,
+        up: &RefCell<UpstreamStream>,
+        mut data: Buffer,
+    ) -> Result<(), NetworkClose> {
+        if self.keeps_more(UP) {
+            self.show(&mut data, &mut false).await?;
+            self.keepers[UP].borrow_mut().clear();
+        }
         let tunnel = self.proxy.config.tunnel.as_deref();
         if !tunnel.is_some_and(|tunnel| tunnel.ends_together(&up.borrow())) {
             return Ok(());
@@ -422,42 +475,30 @@ impl<'a> Session<'a> {
         loop {
             let room = self.room(DOWN);
             data.make_room(room);
-            let read = poll_fn(|cx| up.borrow_mut().poll_read_body(cx, &mut data, &mut trailers));
+            let read = poll_fn(|cx| match self.has_unasked(DOWN, cx) {
+                true => Poll::Ready(None),
+                false => up
+                    .borrow_mut()
+                    .poll_read_body(cx, &mut data, &mut trailers)
+                    .map(Some),
+            });
             match read.await {
-                Ok(BodyEvent::Data | BodyEvent::LastData) => {}
-                Ok(event) => {
+                None => data.clear(),
+                Some(Ok(BodyEvent::Data | BodyEvent::LastData)) => {
+                    let count = u64::try_from(data.len()).unwrap_or(u64::MAX);
+                    self.bytes[DOWN].set(self.bytes[DOWN].get() + count);
+                    self.touch();
+                }
+                Some(Ok(event)) => {
                     if event == BodyEvent::Trailers {
                         self.keep_trailers(&trailers);
                     }
                     self.host_ended.set(true);
                     data.clear();
-                    let has_ended = self.pass_answer(&mut data, true).await?;
-                    if self.ends_draining.get() {
-                        self.end_draining(DOWN).await?;
-                    }
-                    return self.shut_down(has_ended).await;
+                    return self.end_down(&mut data).await;
                 }
-                // What came before it is with the client's system already.
-                Err(error) => {
-                    // A connection that ends is the end of what it carries; that of a stream alone is not.
-                    if up.borrow().is_tcp() || error.kind == UpstreamErrorKind::RemoteReset {
-                        let mut info = self.info.borrow_mut();
-                        info.add_flags(ResponseFlags::UPSTREAM_REMOTE_RESET);
-                    }
-                    if up.borrow().was_reset() {
-                        // As the host ended, the client's connection does.
-                        let mut info = self.info.borrow_mut();
-                        info.upstream.detected_close_type = CloseType::RemoteReset;
-                        info.downstream_detected_close_type = CloseType::LocalReset;
-                        self.down.borrow().reset_on_close();
-                        return Err(quietly());
-                    }
-                    return Err(NetworkClose::after_flush(""));
-                }
+                Some(Err(error)) => return Err(self.host_failed(&up.borrow(), error.kind)),
             }
-            let count = u64::try_from(data.len()).unwrap_or(u64::MAX);
-            self.bytes[DOWN].set(self.bytes[DOWN].get() + count);
-            self.touch();
             let has_ended = self.pass_answer(&mut data, false).await?;
             if self.ends_given.get() {
                 return Ok(());
@@ -465,16 +506,45 @@ impl<'a> Session<'a> {
             self.end_draining(DOWN).await?;
             data.clear();
             if has_ended {
-                return self.shut_down(has_ended).await;
+                return self.shut_down().await;
             }
         }
     }
 
-    /// Tells the client that no more comes, unless a filter keeps that.
-    async fn shut_down(&self, has_ended: bool) -> Result<(), NetworkClose> {
-        if !has_ended {
-            return Ok(());
+    /// How the connection ends with the host's; what came before that is with the client's system already.
+    #[cold]
+    fn host_failed(&self, up: &UpstreamStream, kind: UpstreamErrorKind) -> NetworkClose {
+        let mut info = self.info.borrow_mut();
+        // A connection that ends is the end of what it carries; that of a stream alone is not.
+        if up.is_tcp() || kind == UpstreamErrorKind::RemoteReset {
+            info.add_flags(ResponseFlags::UPSTREAM_REMOTE_RESET);
         }
+        if !up.was_reset() {
+            return NetworkClose::after_flush("");
+        }
+        // As the host ended, the client's connection does.
+        info.upstream.detected_close_type = CloseType::RemoteReset;
+        info.downstream_detected_close_type = CloseType::LocalReset;
+        self.down.borrow().reset_on_close();
+        quietly()
+    }
+
+    /// The host has said all.
+    async fn end_down(&self, data: &mut Buffer) -> Result<(), NetworkClose> {
+        let mut has_ended = self.pass_answer(data, true).await?;
+        if self.ends_draining.get() {
+            self.end_draining(DOWN).await?;
+        }
+        while !has_ended && !self.ends_given.get() {
+            self.end_is_kept(DOWN).await;
+            data.clear();
+            has_ended = self.pass_answer(data, false).await?;
+        }
+        self.shut_down().await
+    }
+
+    /// Tells the client that no more comes.
+    async fn shut_down(&self) -> Result<(), NetworkClose> {
         let shut = poll_fn(|cx| self.down.borrow_mut().poll_shutdown(cx));
         shut.await.map_err(|_| quietly())
     }
@@ -491,11 +561,11 @@ impl<'a> Session<'a> {
             return Ok(());
         }
         let is_set = |of: &[Cell<bool>; 2]| of.get(other).is_some_and(Cell::get);
-        if is_set(&self.writing) {
-            return pending().await;
-        }
         if is_set(&self.shaping) || self.keeps_more(other) {
             return Ok(());
+        }
+        if is_set(&self.writing) {
+            return pending().await;
         }
         Err(self.proxy.drain_close())
     }
