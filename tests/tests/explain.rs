@@ -170,11 +170,14 @@ fn compare_answer(place: &str, answer: &Value, response: &Message) {
     }
     let headers = answer["headers"].as_array().cloned().unwrap_or_default();
     let location = headers.iter().find(|header| header["name"] == "location");
-    assert_eq!(
-        location.map(|header| text(&header["value"])),
-        response.header("location"),
-        "{place}"
-    );
+    let told = location.map(|header| text(&header["value"]));
+    let location = response.header("location");
+    // A value that is long is told by its begin.
+    let begin = told.as_deref().and_then(|told| told.strip_suffix('…'));
+    match (begin, &location) {
+        (Some(begin), Some(location)) => assert!(location.starts_with(begin), "{place}"),
+        _ => assert_eq!(told, location, "{place}"),
+    }
 }
 
 /// Compares the last word on each header that changed; how many there were.
