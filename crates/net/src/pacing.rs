@@ -3,8 +3,8 @@
 //! Where the machine's congestion control paces (BBR), each of its packets is weighed and timed. Between two sockets of
 //! one machine there is neither a queue nor a loss to find out about, and a request through the proxy costs some 3 %
 //! more. There such connections have Reno, which every kernel has, towards applications beside a sidecar and from them;
-//! Envoy leaves them as they are. All others stay with the machine's, and so does every connection whose listener or
-//! cluster sets another itself (`TCP_CONGESTION` of `socket_options`), or where the system does not let it be set.
+//! Envoy leaves them as they are. All others stay with the machine's, as do all where the system does not let it be set;
+//! those of a listener or cluster that says which itself (`TCP_CONGESTION` of `socket_options`) have that one.
 //!
 //! A connection is one within the machine if it goes to the loopback, or comes in with the loopback or one and the same
 //! address at its ends, as those do that a sidecar has diverted to itself. What the machine does is asked for once.

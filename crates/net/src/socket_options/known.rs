@@ -24,6 +24,11 @@ impl Known {
             .find(|known| (i64::from(known.level), i64::from(known.name)) == (level, name))
     }
 
+    /// Whether it is the one of this level and number.
+    pub(super) fn is(&self, level: i32, name: i32) -> bool {
+        (self.level, self.name) == (level, name)
+    }
+
     /// Sets it.
     pub(super) fn set(&self, socket: BorrowedFd<'_>, value: &[u8]) -> io::Result<()> {
         (self.set)(socket, &OsStr::from_bytes(value).to_owned()).map_err(io::Error::from)
@@ -32,7 +37,7 @@ impl Known {
 
 impl PartialEq for Known {
     fn eq(&self, other: &Self) -> bool {
-        (self.level, self.name) == (other.level, other.name)
+        self.is(other.level, other.name)
     }
 }
 

@@ -116,6 +116,13 @@ impl SocketOptions {
         }
         Ok(())
     }
+
+    /// Whether the congestion control is among them.
+    pub fn have_congestion_control(&self) -> bool {
+        let all = self.0.iter().flat_map(|options| options.iter());
+        let mut known = all.map(|option| option.known);
+        known.any(|known| known.is(libc::IPPROTO_TCP, libc::TCP_CONGESTION))
+    }
 }
 
 impl SocketOption {
@@ -205,6 +212,7 @@ mod tests {
     fn a_queue_for_fast_opens_comes_before_the_others() {
         let keepalive = options(1, 9, &1_i32.to_ne_bytes(), SocketState::Bound);
         let both = keepalive.clone().with_fast_open(7);
+        assert!(!both.have_congestion_control());
         let fast_open = options(6, 23, &7_i32.to_ne_bytes(), SocketState::Listening);
         let all = |options: &SocketOptions| options.0.as_deref().unwrap_or_default().to_vec();
         assert_eq!(all(&both), [all(&fast_open), all(&keepalive)].concat());
@@ -218,6 +226,7 @@ mod tests {
     fn what_the_system_does_not_take_is_an_error() {
         let congestion = options(6, 13, b"nonsense", SocketState::BeforeBind);
         let socket = socket();
+        assert!(congestion.have_congestion_control());
         congestion
             .apply(socket.as_fd(), SocketState::BeforeBind)
             .expect_err("there is no such algorithm");

@@ -52,7 +52,8 @@ pub(super) async fn accept(
     socket: BoundSocket,
     end: impl Future<Output = SocketEnd>,
 ) -> std::io::Result<()> {
-    let door = Door::of(socket)?;
+    let chooses_congestion = gate.borrow().listener.chooses_congestion();
+    let door = Door::of(socket, chooses_congestion)?;
     let mut end = std::pin::pin!(end);
     let admit = |stream: TcpStream, ends: Ends| {
         let gate = Rc::clone(&gate.borrow());

@@ -242,6 +242,12 @@ impl CompiledListener {
         let additional = additional.map(|place| (&place.address, &place.options));
         std::iter::once((&self.address, &self.options)).chain(additional)
     }
+
+    /// Whether its options say, for one of its addresses, which congestion control its connections have.
+    pub(super) fn chooses_congestion(&self) -> bool {
+        let mut places = self.places();
+        places.any(|(_, options)| options.others.have_congestion_control())
+    }
 }
 
 /// All chains; the default one stands behind the others.

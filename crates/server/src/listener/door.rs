@@ -17,21 +17,22 @@ pub(super) type Ends = (Address, Option<Address>);
 
 /// A socket that listens, in the event loop.
 pub(super) enum Door {
-    /// With it, whether its connections are paced only because the machine does so.
+    /// With it, whether its connections are paced, and only because the machine does so.
     Ip(TcpListener, bool),
     Pipe(UnixListener, Address),
 }
 
 impl Door {
-    /// Has the event loop look at a socket.
+    /// Has the event loop look at a socket. Its connections' congestion control is left as it is if the listener
+    /// `chooses_congestion`.
     ///
     /// # Errors
     /// It does not take it, or it is of datagrams.
-    pub(super) fn of(socket: BoundSocket) -> io::Result<Self> {
+    pub(super) fn of(socket: BoundSocket, chooses_congestion: bool) -> io::Result<Self> {
         match socket {
             BoundSocket::Connections(socket) => {
                 socket.set_nonblocking(true)?;
-                let is_paced = pacing::is_the_machines(&socket);
+                let is_paced = !chooses_congestion && pacing::is_the_machines(&socket);
                 Ok(Door::Ip(TcpListener::from_std(socket)?, is_paced))
             }
             BoundSocket::Pipe(socket, at) => {
@@ -101,4 +102,43 @@ fn ends(stream: &TcpStream, peer: SocketAddr, is_paced: bool) -> Ends {
 fn in_event_loop(stream: std::net::TcpStream) -> io::Result<TcpStream> {
     stream.set_nonblocking(true)?;
     TcpStream::from_std(stream)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::future::poll_fn;
+
+    use nuncio_net::listener::{ListenOptions, bind_one};
+    use socket2::SockRef;
+
+    use super::*;
+
+    fn congestion(socket: &impl std::os::fd::AsFd) -> Vec<u8> {
+        let name = SockRef::from(socket).tcp_congestion();
+        name.expect("every socket has one")
+    }
+
+    async fn congestion_of_an_accepted_connection(chooses_congestion: bool) -> (Vec<u8>, Vec<u8>) {
+        let bound = bind_one(([0, 0, 0, 0], 0).into(), &ListenOptions::default());
+        let socket = bound.expect("a free port can be bound");
+        let port = socket.local_addr().expect("it is bound").port();
+        let of_listener = congestion(&socket);
+        let door = Door::of(BoundSocket::Connections(socket), chooses_congestion);
+        let door = door.expect("the event loop takes it");
+        let _client = std::net::TcpStream::connect(("127.0.0.1", port)).expect("it is queued");
+        let (stream, _) = poll_fn(|cx| door.poll_accept(cx)).await.expect("one waits");
+        (of_listener, congestion(&stream))
+    }
+
+    #[tokio::test]
+    async fn a_congestion_control_that_the_listener_chose_stays() {
+        let (of_listener, of_connection) = congestion_of_an_accepted_connection(true).await;
+        assert_eq!(of_connection, of_listener);
+    }
+
+    #[tokio::test]
+    async fn one_that_paces_because_the_machine_does_so_does_not() {
+        let (_, of_connection) = congestion_of_an_accepted_connection(false).await;
+        assert!(!of_connection.starts_with(b"bbr"));
+    }
 }
