@@ -5,10 +5,9 @@
 
 use std::io;
 
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 
-use crate::origin::{LARGE_BODY_BYTES, LARGE_PATH, SMALL_BODY_BYTES};
+use crate::origin::{BULK_BODY_BYTES, BULK_PATH, LARGE_BODY_BYTES, LARGE_PATH, SMALL_BODY_BYTES};
 
 /// Size of the buffer that [`exchange`] needs.
 pub(crate) const READ_BUFFER_BYTES: usize = 64 * 1024;
@@ -64,6 +63,14 @@ impl Script {
             answer_body_bytes: LARGE_BODY_BYTES,
         }
     }
+
+    /// GET, answered by 16 MiB.
+    pub(crate) fn bulk() -> Self {
+        Self {
+            request: head("GET", BULK_PATH, ""),
+            answer_body_bytes: BULK_BODY_BYTES,
+        }
+    }
 }
 
 fn head(method: &str, path: &str, extra: &str) -> Vec<u8> {
@@ -76,11 +83,12 @@ fn head(method: &str, path: &str, extra: &str) -> Vec<u8> {
 /// # Errors
 /// When the connection breaks or the answer is not the one that the script expects.
 pub(crate) async fn exchange(
-    stream: &mut TcpStream,
+    stream: &mut (impl AsyncRead + AsyncWrite + Unpin),
     script: &Script,
     buffer: &mut [u8],
 ) -> io::Result<()> {
     stream.write_all(&script.request).await?;
+    stream.flush().await?;
     let mut filled = 0;
     let mut missing = loop {
         filled += read_some(stream, buffer.get_mut(filled..).unwrap_or_default()).await?;
@@ -100,7 +108,7 @@ pub(crate) async fn exchange(
     Ok(())
 }
 
-async fn read_some(stream: &mut TcpStream, space: &mut [u8]) -> io::Result<usize> {
+async fn read_some(stream: &mut (impl AsyncRead + Unpin), space: &mut [u8]) -> io::Result<usize> {
     if space.is_empty() {
         return Err(io::Error::new(
             io::ErrorKind::InvalidData,

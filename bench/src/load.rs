@@ -1,4 +1,4 @@
-//! The load generator: keep-alive connections on one thread, each with one exchange at a time.
+//! The load generator: connections on one thread, each with one exchange at a time unless it is of HTTP/2.
 //!
 //! A load is either as fast as answers come, or paced: then every connection starts an exchange
 //! each interval, and an exchange that had to wait for a late answer counts its wait too. Every
@@ -14,11 +14,13 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio::task::LocalSet;
 
 use crate::exchange::{READ_BUFFER_BYTES, Script, exchange};
 use crate::http2;
+use crate::tls::Client;
 
 const STOP_LIMIT: Duration = Duration::from_secs(2);
 /// No load goes on for longer than this, whatever it was told.
@@ -35,8 +37,22 @@ pub(crate) struct LoadPlan {
     pub(crate) rate: Option<u32>,
     /// Stop by itself after about this many exchanges.
     pub(crate) limit: Option<u64>,
-    /// By HTTP/2, with so many streams at once a connection; by HTTP/1 without.
-    pub(crate) streams: Option<u32>,
+    pub(crate) way: Way,
+    /// What greets the proxy where it is spoken to over TLS.
+    pub(crate) tls: Client,
+}
+
+/// How exchanges go over connections.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Way {
+    /// By HTTP/1, one exchange after another on each.
+    Http1,
+    /// By HTTP/2, with so many streams at once on each.
+    Http2 { streams: u32 },
+    /// By HTTP/1 over TLS.
+    Tls,
+    /// The same, and each exchange on a connection of its own.
+    NewTls,
 }
 
 /// What a load saw.
@@ -134,9 +150,11 @@ async fn supervise(driver: &Rc<Driver>) {
     for index in 0..driver.plan.connections {
         let driver = Rc::clone(driver);
         tasks.spawn_local(async move {
-            let driven = match driver.plan.streams {
-                Some(streams) => drive_streams(&driver, streams).await,
-                None => drive_connection(&driver, index).await,
+            let driven = match driver.plan.way {
+                Way::Http1 => drive_tcp(&driver, index).await,
+                Way::Http2 { streams } => drive_streams(&driver, streams).await,
+                Way::Tls => drive_tls(&driver, index).await,
+                Way::NewTls => drive_handshakes(&driver).await,
             };
             if let Err(error) = driven {
                 driver.fail(error.to_string());
@@ -157,15 +175,46 @@ async fn supervise(driver: &Rc<Driver>) {
     }
 }
 
-async fn drive_connection(driver: &Driver, index: u32) -> io::Result<()> {
+async fn drive_tcp(driver: &Driver, index: u32) -> io::Result<()> {
+    drive_connection(driver, connect(driver).await?, index).await
+}
+
+async fn drive_tls(driver: &Driver, index: u32) -> io::Result<()> {
+    let stream = driver.plan.tls.greet(connect(driver).await?).await?;
+    drive_connection(driver, stream, index).await
+}
+
+async fn drive_handshakes(driver: &Driver) -> io::Result<()> {
+    let plan = &driver.plan;
+    let mut buffer = vec![0; READ_BUFFER_BYTES];
+    let mut latencies_us = Vec::new();
+    while driver.goes_on() {
+        let start = Instant::now();
+        let mut stream = plan.tls.greet(connect(driver).await?).await?;
+        exchange(&mut stream, &plan.script, &mut buffer).await?;
+        driver.note(start, &mut latencies_us);
+    }
+    driver.keep(&mut latencies_us);
+    Ok(())
+}
+
+async fn connect(driver: &Driver) -> io::Result<TcpStream> {
+    let stream = TcpStream::connect(driver.plan.target).await?;
+    stream.set_nodelay(true)?;
+    Ok(stream)
+}
+
+async fn drive_connection(
+    driver: &Driver,
+    mut stream: impl AsyncRead + AsyncWrite + Unpin,
+    index: u32,
+) -> io::Result<()> {
     let plan = &driver.plan;
     let mut buffer = vec![0; READ_BUFFER_BYTES];
     let mut latencies_us = Vec::new();
     let mut pace = plan
         .rate
         .map(|rate| Pace::new(rate, plan.connections, index));
-    let mut stream = TcpStream::connect(plan.target).await?;
-    stream.set_nodelay(true)?;
     while driver.goes_on() {
         let start = match &mut pace {
             Some(pace) => pace.next().await,
@@ -174,19 +223,13 @@ async fn drive_connection(driver: &Driver, index: u32) -> io::Result<()> {
         exchange(&mut stream, &plan.script, &mut buffer).await?;
         driver.note(start, &mut latencies_us);
     }
-    driver
-        .summary
-        .borrow_mut()
-        .latencies_us
-        .append(&mut latencies_us);
+    driver.keep(&mut latencies_us);
     Ok(())
 }
 
 /// A connection of HTTP/2 with as many streams at once.
 async fn drive_streams(driver: &Rc<Driver>, streams: u32) -> io::Result<()> {
-    let stream = TcpStream::connect(driver.plan.target).await?;
-    stream.set_nodelay(true)?;
-    let client = http2::connect(stream).await?;
+    let client = http2::connect(connect(driver).await?).await?;
     let mut tasks = tokio::task::JoinSet::new();
     for _ in 0..streams {
         let (driver, mut client) = (Rc::clone(driver), client.clone());
@@ -197,8 +240,7 @@ async fn drive_streams(driver: &Rc<Driver>, streams: u32) -> io::Result<()> {
                 http2::get(&mut client, driver.plan.script.answer_bytes()).await?;
                 driver.note(start, &mut latencies_us);
             }
-            let mut summary = driver.summary.borrow_mut();
-            summary.latencies_us.append(&mut latencies_us);
+            driver.keep(&mut latencies_us);
             io::Result::Ok(())
         });
     }
@@ -215,6 +257,12 @@ impl Driver {
         if self.shared.recording.load(Ordering::Relaxed) {
             latencies_us.push(u32::try_from(start.elapsed().as_micros()).unwrap_or(u32::MAX));
         }
+    }
+
+    /// Adds what a connection has seen.
+    fn keep(&self, latencies_us: &mut Vec<u32>) {
+        let mut summary = self.summary.borrow_mut();
+        summary.latencies_us.append(latencies_us);
     }
 
     fn goes_on(&self) -> bool {
@@ -304,6 +352,7 @@ pub(crate) fn count_closed(connections: &[std::net::TcpStream]) -> usize {
 mod tests {
     use super::*;
     use crate::origin;
+    use crate::tls::Pair;
 
     fn plan(target: SocketAddr, script: Script) -> LoadPlan {
         LoadPlan {
@@ -312,7 +361,8 @@ mod tests {
             script,
             rate: None,
             limit: Some(40),
-            streams: None,
+            way: Way::Http1,
+            tls: Pair::new().unwrap().client().unwrap(),
         }
     }
 

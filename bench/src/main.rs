@@ -23,6 +23,7 @@ mod report;
 mod running;
 mod samples;
 mod statistics;
+mod tls;
 
 use std::error::Error;
 use std::fs;
@@ -34,11 +35,14 @@ use clap::Parser;
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 
 use machine::Scratch;
-use measure::{Bench, clusters, instructions, memory, observed, ready, routes, scrape, throughput};
+use measure::{
+    Bench, clusters, instructions, memory, observed, protocols, ready, routes, scrape, throughput,
+};
 use options::{Command, CommandLine, CompareOptions, OriginOptions, ProfileOptions, Section};
 use proxies::{Kind, Proxy};
 use running::Site;
 use samples::{PROGRAM_MIB, Samples};
+use tls::Pair;
 
 /// Connections that a proxy needs beside the idle ones.
 const OTHER_CONNECTIONS: u32 = 100;
@@ -72,6 +76,7 @@ fn compare(options: &CompareOptions) -> Result<bool, Box<dyn Error>> {
     let mut bench = prepare(options, &scratch)?;
     let (few, many) = if options.quick { (1, 5) } else { (3, 15) };
     throughput::run(&mut bench, options);
+    protocols::run(&mut bench, options);
     if options.wants(Section::Observed) {
         observed::run(&mut bench, options);
     }
@@ -128,8 +133,11 @@ fn prepare(options: &CompareOptions, scratch: &Scratch) -> Result<Bench, Box<dyn
     if core.is_none() {
         samples.note("there is one core only: proxy and load share it".into());
     }
+    let pair = Pair::new()?;
+    pair.write(&scratch.path().join("pair.pem"))?;
     let site = Site {
         core,
+        tls: pair.client()?,
         folder: PathBuf::from(scratch.path()),
         max_connections: machine::max_connections(),
         origin_port: origin::start(0)?.port(),

@@ -129,6 +129,14 @@ pub(crate) enum Section {
     Latency,
     /// GET over HTTP/2, 1 KiB answers, 8 connections of 32 streams.
     H2,
+    /// GET over TLS, 1 KiB answers, 64 connections.
+    Tls,
+    /// GET on a TLS connection of its own each, 8 at once.
+    Handshakes,
+    /// 1 KiB answers by TCP proxy, 64 connections.
+    Tcp,
+    /// 16 MiB answers by TCP proxy, 8 connections.
+    Bulk,
     /// Memory at rest, with one and two workers.
     Idle,
     /// Memory of an idle connection that has carried one request.

@@ -1,6 +1,6 @@
 //! The origin server: answers each HTTP/1 request with a fixed body, as cheaply as it can.
 //!
-//! `/64k` gets 64 KiB, everything else 1 KiB. Bodies are read by Content-Length and thrown away;
+//! `/64k` gets 64 KiB, `/16m` 16 MiB, everything else 1 KiB. Bodies are read by Content-Length and thrown away;
 //! a chunked request is refused by closing, since no load here sends one. A head is at most
 //! 16 KiB. It runs on one thread of the harness, away from the core of the proxy.
 
@@ -20,15 +20,28 @@ pub(crate) const SMALL_BODY_BYTES: usize = 1024;
 pub(crate) const LARGE_BODY_BYTES: usize = 64 * 1024;
 /// The path that gets the large body.
 pub(crate) const LARGE_PATH: &str = "/64k";
+/// Bytes of the body of an answer to [`BULK_PATH`].
+pub(crate) const BULK_BODY_BYTES: usize = 16 * 1024 * 1024;
+/// The path that gets the largest body.
+pub(crate) const BULK_PATH: &str = "/16m";
 
 struct Answers {
     small: Vec<u8>,
     large: Vec<u8>,
+    bulk: Vec<u8>,
+}
+
+/// An answer that is asked for.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Wanted {
+    Small,
+    Large,
+    Bulk,
 }
 
 /// One request found in the read buffer.
 struct Request {
-    wants_large: bool,
+    wanted: Wanted,
     /// Bytes of head and body together.
     total_bytes: usize,
 }
@@ -57,6 +70,7 @@ async fn serve(listener: std::net::TcpListener) {
     let answers = Rc::new(Answers {
         small: answer(SMALL_BODY_BYTES),
         large: answer(LARGE_BODY_BYTES),
+        bulk: answer(BULK_BODY_BYTES),
     });
     loop {
         // Out of descriptors is the only likely error; the loads then report what they miss.
@@ -96,10 +110,10 @@ async fn serve_connection(mut stream: TcpStream, answers: &Answers) -> io::Resul
         filled += count;
         while let Some(request) = next_request(&buffer[..filled])? {
             skip_rest_of_body(&mut stream, &request, filled).await?;
-            let answer = if request.wants_large {
-                &answers.large
-            } else {
-                &answers.small
+            let answer = match request.wanted {
+                Wanted::Small => &answers.small,
+                Wanted::Large => &answers.large,
+                Wanted::Bulk => &answers.bulk,
             };
             stream.write_all(answer).await?;
             let used = request.total_bytes.min(filled);
@@ -138,10 +152,14 @@ fn next_request(bytes: &[u8]) -> io::Result<Option<Request>> {
     let httparse::Status::Complete(head_bytes) = parsed else {
         return Ok(None);
     };
-    let wants_large = head.path == Some(LARGE_PATH);
+    let wanted = match head.path {
+        Some(LARGE_PATH) => Wanted::Large,
+        Some(BULK_PATH) => Wanted::Bulk,
+        _ => Wanted::Small,
+    };
     let body_bytes = body_bytes(head.headers)?;
     Ok(Some(Request {
-        wants_large,
+        wanted,
         total_bytes: head_bytes + body_bytes,
     }))
 }
@@ -171,7 +189,7 @@ mod tests {
         let bytes = b"POST / HTTP/1.1\r\nContent-Length: 3\r\n\r\nabcGET";
         let request = next_request(bytes).unwrap().unwrap();
         assert_eq!(request.total_bytes, bytes.len() - "GET".len());
-        assert!(!request.wants_large);
+        assert_eq!(request.wanted, Wanted::Small);
     }
 
     #[test]
@@ -184,9 +202,10 @@ mod tests {
     }
 
     #[test]
-    fn the_large_path_gets_the_large_answer() {
-        let request = next_request(b"GET /64k HTTP/1.1\r\n\r\n").unwrap().unwrap();
-        assert!(request.wants_large);
+    fn a_path_of_its_own_gets_each_larger_answer() {
+        let wanted = |head: &[u8]| next_request(head).unwrap().unwrap().wanted;
+        assert_eq!(wanted(b"GET /64k HTTP/1.1\r\n\r\n"), Wanted::Large);
+        assert_eq!(wanted(b"GET /16m HTTP/1.1\r\n\r\n"), Wanted::Bulk);
     }
 
     #[test]

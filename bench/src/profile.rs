@@ -11,6 +11,7 @@ use crate::options::{LoadName, ProfileOptions};
 use crate::origin;
 use crate::proxies::Proxy;
 use crate::running::{Site, is_installed};
+use crate::tls::Pair;
 
 /// Counts, prints the count and the dearest functions by their own instructions.
 ///
@@ -23,6 +24,7 @@ pub(crate) fn run(options: &ProfileOptions, scratch: &Scratch) -> Result<(), Box
     let proxy = Proxy::find(options.proxy, &options.binaries)
         .map_err(|error| format!("{}: {error}", options.proxy.name()))?;
     let site = Site {
+        tls: Pair::new()?.client()?,
         core: machine::split_cores()?,
         folder: scratch.path().to_owned(),
         max_connections: machine::max_connections(),

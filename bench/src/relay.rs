@@ -198,21 +198,32 @@ impl Relay {
 mod tests {
     use super::*;
     use crate::exchange::Script;
-    use crate::load::{LoadPlan, RunningLoad};
+    use crate::load::{LoadPlan, RunningLoad, Way};
     use crate::machine::free_port;
+    use crate::tls::Pair;
+
+    /// Starts one, with other ports if somebody else has taken those that were free.
+    fn started() -> SocketAddr {
+        let origin = crate::origin::start(0).unwrap().port();
+        let folder = crate::machine::Scratch::new().unwrap();
+        loop {
+            let (ingress, ready) = (free_port().unwrap(), free_port().unwrap());
+            let config = folder.path().join("relay.conf");
+            fs::write(&config, format!("{ingress} {ready} {origin}")).unwrap();
+            let relay = std::thread::spawn(move || run(&config));
+            let target = SocketAddr::from((Ipv4Addr::LOCALHOST, ingress));
+            while !relay.is_finished() {
+                if TcpStream::connect(target).is_ok() {
+                    return target;
+                }
+                std::thread::yield_now();
+            }
+        }
+    }
 
     #[test]
     fn answers_of_any_size_come_back_whole() {
-        let origin = crate::origin::start(0).unwrap().port();
-        let (ingress, ready) = (free_port().unwrap(), free_port().unwrap());
-        let folder = crate::machine::Scratch::new().unwrap();
-        let config = folder.path().join("relay.conf");
-        fs::write(&config, format!("{ingress} {ready} {origin}")).unwrap();
-        std::thread::spawn(move || run(&config));
-        let target = SocketAddr::from((Ipv4Addr::LOCALHOST, ingress));
-        while TcpStream::connect(target).is_err() {
-            std::thread::yield_now();
-        }
+        let target = started();
         for script in [Script::get(), Script::post(), Script::large()] {
             let plan = LoadPlan {
                 target,
@@ -220,7 +231,8 @@ mod tests {
                 script,
                 rate: None,
                 limit: Some(100),
-                streams: None,
+                way: Way::Http1,
+                tls: Pair::new().unwrap().client().unwrap(),
             };
             let summary = RunningLoad::start(plan).unwrap().join().unwrap();
             assert_eq!(summary.failures, Vec::<String>::new());

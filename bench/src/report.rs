@@ -25,13 +25,17 @@ const PAIRS: [(Kind, Kind); 7] = [
     (Kind::Nuncio, Kind::Relay),
     (Kind::Haproxy, Kind::Relay),
 ];
-const RATIOS: [Metric; 6] = [
+const RATIOS: [Metric; 10] = [
     samples::H1.per_cpu_second,
     samples::H2.per_cpu_second,
     samples::POST.per_cpu_second,
     samples::LARGE.per_cpu_second,
     samples::PACED.per_cpu_second,
     samples::OBSERVED.per_cpu_second,
+    samples::TLS.per_cpu_second,
+    samples::HANDSHAKES.per_cpu_second,
+    samples::TCP.per_cpu_second,
+    samples::BULK.per_cpu_second,
 ];
 
 /// Prints medians and ratios.

@@ -12,6 +12,7 @@ use crate::machine;
 use crate::process::Process;
 use crate::procfs::{self, Memory};
 use crate::proxies::Proxy;
+use crate::tls::Client;
 
 /// How long a proxy may take on the small configuration.
 pub(crate) const SMALL_START_LIMIT: Duration = Duration::from_secs(10);
@@ -22,6 +23,8 @@ const READY_ANSWER_LIMIT: Duration = Duration::from_secs(1);
 pub(crate) struct Site {
     /// The core of the proxy, when there is more than one.
     pub(crate) core: Option<usize>,
+    /// What greets proxies over TLS.
+    pub(crate) tls: Client,
     /// Folder for configurations and logs.
     pub(crate) folder: PathBuf,
     /// Connections that HAProxy and nginx are told to expect.
@@ -61,6 +64,8 @@ impl<'a> StartPlan<'a> {
 /// A proxy that is ready; killed when dropped.
 pub(crate) struct Running {
     process: Process,
+    /// What greets it over TLS.
+    pub(crate) tls: Client,
     /// Where it takes requests.
     pub(crate) address: SocketAddr,
     /// Where it answers /ready; of those that read Envoy's configuration, the admin.
@@ -108,6 +113,7 @@ impl Running {
         wait_ready(&mut process, ready_port, started + plan.limit)?;
         Ok(Self {
             process,
+            tls: site.tls.clone(),
             address: SocketAddr::from(([127, 0, 0, 1], listen_port)),
             admin: SocketAddr::from(([127, 0, 0, 1], ready_port)),
             ready_after: started.elapsed(),

@@ -45,6 +45,42 @@ pub(crate) const H2: LoadMetrics = LoadMetrics {
     p50: metric("h2_p50_us", "  p50 at full load, us", 0),
     p99: metric("h2_p99_us", "  p99 at full load, us", 0),
 };
+pub(crate) const TLS: LoadMetrics = LoadMetrics {
+    per_cpu_second: metric(
+        "tls_per_cpu_second",
+        "TLS GET 1 KiB: requests / CPU-second",
+        0,
+    ),
+    p50: metric("tls_p50_us", "  p50 at full load, us", 0),
+    p99: metric("tls_p99_us", "  p99 at full load, us", 0),
+};
+pub(crate) const HANDSHAKES: LoadMetrics = LoadMetrics {
+    per_cpu_second: metric(
+        "handshakes_per_cpu_second",
+        "new TLS connections / CPU-second",
+        0,
+    ),
+    p50: metric("handshakes_p50_us", "  p50 at full load, us", 0),
+    p99: metric("handshakes_p99_us", "  p99 at full load, us", 0),
+};
+pub(crate) const TCP: LoadMetrics = LoadMetrics {
+    per_cpu_second: metric(
+        "tcp_per_cpu_second",
+        "TCP, small: exchanges / CPU-second",
+        0,
+    ),
+    p50: metric("tcp_p50_us", "  p50 at full load, us", 0),
+    p99: metric("tcp_p99_us", "  p99 at full load, us", 0),
+};
+pub(crate) const BULK: LoadMetrics = LoadMetrics {
+    per_cpu_second: metric(
+        "bulk_per_cpu_second",
+        "TCP, 16 MiB: exchanges / CPU-second",
+        1,
+    ),
+    p50: metric("bulk_p50_us", "  p50 at full load, us", 0),
+    p99: metric("bulk_p99_us", "  p99 at full load, us", 0),
+};
 pub(crate) const POST: LoadMetrics = LoadMetrics {
     per_cpu_second: metric(
         "post_per_cpu_second",
@@ -130,7 +166,7 @@ pub(crate) const INSTRUCTIONS: Metric =
 pub(crate) const PROGRAM_MIB: Metric = metric("program_mib", "size of the program, MiB", 1);
 
 /// Every metric, in the order of the report.
-pub(crate) const ALL: [Metric; 40] = [
+pub(crate) const ALL: [Metric; 52] = [
     H1.per_cpu_second,
     H1.p50,
     H1.p99,
@@ -146,6 +182,18 @@ pub(crate) const ALL: [Metric; 40] = [
     PACED.per_cpu_second,
     PACED.p50,
     PACED.p99,
+    TLS.per_cpu_second,
+    TLS.p50,
+    TLS.p99,
+    HANDSHAKES.per_cpu_second,
+    HANDSHAKES.p50,
+    HANDSHAKES.p99,
+    TCP.per_cpu_second,
+    TCP.p50,
+    TCP.p99,
+    BULK.per_cpu_second,
+    BULK.p50,
+    BULK.p99,
     OBSERVED.per_cpu_second,
     OBSERVED.p50,
     OBSERVED.p99,

@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use super::{Bench, throughput};
 use crate::exchange::Script;
-use crate::load::{LoadPlan, RunningLoad};
+use crate::load::{LoadPlan, RunningLoad, Way};
 use crate::proxies::Proxy;
 use crate::running::{Running, Site, StartPlan, is_installed};
 use crate::samples::INSTRUCTIONS;
@@ -93,7 +93,8 @@ fn count_running(
         script,
         rate: None,
         limit: Some(WARM_UP_REQUESTS),
-        streams: None,
+        way: Way::Http1,
+        tls: running.tls.clone(),
     };
     send(&plan)?;
     let processes = running.processes()?;

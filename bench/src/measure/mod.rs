@@ -6,6 +6,7 @@ pub(crate) mod clusters;
 pub(crate) mod instructions;
 pub(crate) mod memory;
 pub(crate) mod observed;
+pub(crate) mod protocols;
 pub(crate) mod ready;
 pub(crate) mod routes;
 pub(crate) mod scrape;

@@ -4,8 +4,9 @@
 //! Only for the proxies that read Envoy's configuration, one after another within a round.
 
 use super::Bench;
-use super::throughput::{self, Load, Window};
+use super::throughput::{self, CONNECTIONS, Load, Window};
 use crate::exchange::Script;
+use crate::load::Way;
 use crate::options::{CompareOptions, Section};
 use crate::proxies::Kind;
 use crate::running::{Running, StartPlan};
@@ -19,7 +20,8 @@ const LOAD: Load = Load {
     metrics: samples::OBSERVED,
     script: Script::get,
     rate: None,
-    http2: None,
+    connections: CONNECTIONS,
+    way: Way::Http1,
 };
 
 /// Runs all rounds.

@@ -8,8 +8,9 @@ use std::fmt::Write;
 use std::time::Duration;
 
 use super::Bench;
-use super::throughput::{self, Load, Window};
+use super::throughput::{self, CONNECTIONS, Load, Window};
 use crate::exchange::Script;
+use crate::load::Way;
 use crate::options::{CompareOptions, Section};
 use crate::proxies::Kind;
 use crate::running::{Running, StartPlan};
@@ -28,7 +29,8 @@ const LOADS: [(u32, Load); 2] = [
             metrics: samples::FEW_ROUTES,
             script: Script::behind_all_routes,
             rate: None,
-            http2: None,
+            connections: CONNECTIONS,
+            way: Way::Http1,
         },
     ),
     (
@@ -38,7 +40,8 @@ const LOADS: [(u32, Load); 2] = [
             metrics: samples::MANY_ROUTES,
             script: Script::behind_all_routes,
             rate: None,
-            http2: None,
+            connections: CONNECTIONS,
+            way: Way::Http1,
         },
     ),
 ];

@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 
 use super::Bench;
 use crate::exchange::Script;
-use crate::load::{LoadPlan, RunningLoad};
+use crate::load::{LoadPlan, RunningLoad, Way};
 use crate::options::{CompareOptions, Section};
 use crate::proxies::Kind;
 use crate::running::{Running, StartPlan};
@@ -23,7 +23,8 @@ pub(crate) const CONNECTIONS: u32 = 64;
 /// Requests per second of the paced load.
 const PACED_RATE: u32 = 4000;
 /// Connections of the load of HTTP/2, and streams at once on each.
-const HTTP2_STREAMS: (u32, u32) = (8, 32);
+const HTTP2_CONNECTIONS: u32 = 8;
+const HTTP2_STREAMS: u32 = 32;
 const WARM_UP: Duration = Duration::from_millis(300);
 
 /// What is sent, and what is measured by it.
@@ -32,8 +33,8 @@ pub(crate) struct Load {
     pub(crate) metrics: LoadMetrics,
     pub(crate) script: fn() -> Script,
     pub(crate) rate: Option<u32>,
-    /// Connections of HTTP/2, and streams at once on each; HTTP/1 without.
-    pub(crate) http2: Option<(u32, u32)>,
+    pub(crate) connections: u32,
+    pub(crate) way: Way,
 }
 
 /// The round, and how long it is measured.
@@ -45,35 +46,42 @@ const LOADS: [Load; 5] = [
         metrics: samples::H1,
         script: Script::get,
         rate: None,
-        http2: None,
+        connections: CONNECTIONS,
+        way: Way::Http1,
     },
     Load {
         section: Section::Post,
         metrics: samples::POST,
         script: Script::post,
         rate: None,
-        http2: None,
+        connections: CONNECTIONS,
+        way: Way::Http1,
     },
     Load {
         section: Section::Large,
         metrics: samples::LARGE,
         script: Script::large,
         rate: None,
-        http2: None,
+        connections: CONNECTIONS,
+        way: Way::Http1,
     },
     Load {
         section: Section::Latency,
         metrics: samples::PACED,
         script: Script::get,
         rate: Some(PACED_RATE),
-        http2: None,
+        connections: CONNECTIONS,
+        way: Way::Http1,
     },
     Load {
         section: Section::H2,
         metrics: samples::H2,
         script: Script::get,
         rate: None,
-        http2: Some(HTTP2_STREAMS),
+        connections: HTTP2_CONNECTIONS,
+        way: Way::Http2 {
+            streams: HTTP2_STREAMS,
+        },
     },
 ];
 
@@ -105,7 +113,7 @@ fn run_round(bench: &mut Bench, loads: &[&Load], round: u32, window: Duration) {
     }
     for load in loads {
         for (kind, running) in &started {
-            if load.http2.is_some() && !kind.speaks_http2() {
+            if matches!(load.way, Way::Http2 { .. }) && !kind.speaks_http2() {
                 continue;
             }
             if let Err(error) = measure(&mut bench.samples, *kind, running, load, (round, window)) {
@@ -129,10 +137,9 @@ pub(crate) fn measure(
 ) -> Result<(), String> {
     let plan = LoadPlan {
         target: running.address,
-        connections: load
-            .http2
-            .map_or(CONNECTIONS, |(connections, _)| connections),
-        streams: load.http2.map(|(_, streams)| streams),
+        connections: load.connections,
+        way: load.way,
+        tls: running.tls.clone(),
         script: (load.script)(),
         rate: load.rate,
         limit: None,
@@ -160,7 +167,7 @@ pub(crate) fn measure(
     }
     let per_cpu_second = requests as f64 / cpu;
     eprintln!(
-        "  {:<8} {:<24} {per_cpu_second:>8.0} ({:.0} requests/s, core {:.0}% busy)",
+        "  {:<8} {:<24} {per_cpu_second:>8.1} ({:.0} requests/s, core {:.0}% busy)",
         kind.name(),
         load.metrics.per_cpu_second.key,
         requests as f64 / elapsed.as_secs_f64(),
