@@ -36,7 +36,7 @@ pub(crate) enum Command {
 /// Options of the comparison.
 #[derive(Args)]
 pub(crate) struct CompareOptions {
-    /// Fewer and shorter rounds, and no instruction counts: about a minute.
+    /// Fewer and shorter rounds, and no instruction counts: about two minutes.
     #[arg(long)]
     pub(crate) quick: bool,
     #[command(flatten)]
