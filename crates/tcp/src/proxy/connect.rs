@@ -268,12 +268,14 @@ impl TcpProxy {
                 info.add_flags(ResponseFlags::NO_HEALTHY_UPSTREAM);
                 Err(NO_HEALTHY_HOST)
             }
-            UpstreamErrorKind::Overflow if self.config.tunnel.is_some() => Ok(()),
-            UpstreamErrorKind::Overflow => {
-                info.add_flags(ResponseFlags::UPSTREAM_OVERFLOW);
-                Err(RESOURCE_LIMIT)
+            UpstreamErrorKind::Overflow if self.config.tunnel.is_none() => {
+                // As in Envoy it was attempted, and is not the host.
+                let attempted = std::mem::take(&mut info.upstream.hosts_attempted);
+                info.upstream.begin_again();
+                info.upstream.hosts_attempted = attempted;
+                Ok(())
             }
-            UpstreamErrorKind::LocalConnectionFailure => Ok(()),
+            UpstreamErrorKind::Overflow | UpstreamErrorKind::LocalConnectionFailure => Ok(()),
             _ => {
                 info.add_flags(ResponseFlags::UPSTREAM_CONNECTION_FAILURE);
                 Ok(())

@@ -89,17 +89,52 @@ fn inspect(data: &[u8]) -> Found {
         Some(end) => data.get(..end).unwrap_or_default(),
         None => data,
     };
-    let line = line.strip_suffix(b"\r").unwrap_or(line);
-    let mut parts = line.splitn(3, |byte| *byte == b' ');
-    let method = parts.next().unwrap_or_default();
+    let mut rest = line.trim_ascii_end();
+    let method = word(&mut rest);
     let is_method = !method.is_empty() && method.iter().all(|byte| is_token(*byte));
-    match (is_method, end.is_some(), parts.next(), parts.next()) {
-        (false, ..) => Found::Other,
-        (true, false, ..) => Found::Unclear,
-        (true, true, Some([_, ..]), Some(b"HTTP/1.0")) => Found::Http10,
-        (true, true, Some([_, ..]), Some(b"HTTP/1.1")) => Found::Http11,
-        (true, true, ..) => Found::Other,
+    if !is_method {
+        return Found::Other;
     }
+    if end.is_none() {
+        return Found::Unclear;
+    }
+    let target = word(&mut rest);
+    match rest {
+        _ if !is_target(method, target) => Found::Other,
+        b"HTTP/1.1" => Found::Http11,
+        // Whatever else there is, as in Envoy.
+        [b'H', b'T', b'T', b'P', b'/', major, b'.', minor]
+            if major.is_ascii_digit() && minor.is_ascii_digit() =>
+        {
+            Found::Http10
+        }
+        [] => Found::Http10,
+        _ => Found::Other,
+    }
+}
+
+/// Takes what stands before the next blanks, and them.
+fn word<'a>(rest: &mut &'a [u8]) -> &'a [u8] {
+    let is_blank = |byte: &u8| *byte <= b' ';
+    let end = rest.iter().position(is_blank).unwrap_or(rest.len());
+    let (word, behind) = rest.split_at_checked(end).unwrap_or((rest, &[]));
+    let blanks = behind.iter().take_while(|byte| is_blank(byte)).count();
+    *rest = behind.get(blanks..).unwrap_or_default();
+    word
+}
+
+/// Whether it may be a target: a path, an asterisk, a whole URL, or of CONNECT an authority.
+fn is_target(method: &[u8], target: &[u8]) -> bool {
+    let is_printable = |bytes: &[u8]| bytes.iter().all(u8::is_ascii_graphic);
+    if let [b'/' | b'*', rest @ ..] = target {
+        return is_printable(rest);
+    }
+    let is_scheme = |byte: &u8| byte.is_ascii_alphanumeric() || b"+-.".contains(byte);
+    let scheme = target.iter().take_while(|byte| is_scheme(byte)).count();
+    let behind = target.get(scheme..).unwrap_or_default();
+    let is_url = target.first().is_some_and(u8::is_ascii_alphabetic) && behind.starts_with(b"://");
+    let is_authority = method == b"CONNECT" && !target.is_empty();
+    (is_url || is_authority) && is_printable(target)
 }
 
 fn is_token(byte: u8) -> bool {
@@ -112,11 +147,18 @@ mod tests {
 
     #[test]
     fn protocols_are_told_by_their_first_line() {
-        let cases: [(&[u8], Found); 9] = [
+        let cases: [(&[u8], Found); 16] = [
             (b"GET / HTTP/1.1\r\n", Found::Http11),
             (b"GET / HTTP/1.0\n", Found::Http10),
             (b"GET / HTTP/1.1", Found::Unclear),
-            (b"GET / HTTP/3.0\r\n", Found::Other),
+            (b"GET / HTTP/3.0\r\n", Found::Http10),
+            (b"GET /\r\n", Found::Http10),
+            (b"GET  /\0\tHTTP/1.1 \r\n", Found::Http11),
+            (b"GET /\xff HTTP/1.1\r\n", Found::Other),
+            (b"GET / HTTP/11\r\n", Found::Other),
+            (b"GET / HTTP/1.1 x\r\n", Found::Other),
+            (b"CONNECT a:80 HTTP/1.1\r\n", Found::Http11),
+            (b"GET a:80 HTTP/1.1\r\n", Found::Other),
             (b"GET\r\n", Found::Other),
             (b"\x16\x03\x01", Found::Other),
             (b"PRI", Found::Unclear),

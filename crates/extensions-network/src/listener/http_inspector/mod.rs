@@ -1,8 +1,8 @@
 //! `envoy.filters.listener.http_inspector`: tells HTTP/1.0, HTTP/1.1 and HTTP/2 from anything else, by which filter
 //! chains are chosen then (`application_protocols`: `http/1.0`, `http/1.1`, `h2c`).
 //!
-//! Looks for the preface of HTTP/2, or for a request line; limit: 64 KiB of a line that does not end, which then is no
-//! HTTP. Where another filter found TLS nothing is looked at. Trust: the client's bytes choose. Envoy's documentation:
+//! Looks for the preface of HTTP/2, or for a request line, whose version is HTTP/1.0 if it is none of HTTP/1.1; limit:
+//! 64 KiB of a line that does not end, which then is no HTTP. Where another filter found TLS nothing is looked at. Trust: the client's bytes choose. Envoy's documentation:
 //! listener filters, HTTP Inspector.
 
 mod filter;

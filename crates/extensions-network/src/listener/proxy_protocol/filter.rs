@@ -115,7 +115,8 @@ impl Settings {
         let passed = passed.filter(|(kind, _)| self.passing.lets_pass(*kind));
         let passed = passed.map(|(kind, value)| (*kind, (*value).into()));
         context.connection.proxy_values = Some(Arc::new(ProxyValues(passed.collect())));
-        for (kind, value) in &header.tlvs {
+        // The first value of a kind is the one that counts.
+        for (kind, value) in header.tlvs.iter().rev() {
             for rule in self.rules.iter().filter(|rule| rule.kind == *kind) {
                 let value = Value::String(printable(value).into());
                 let entry = [(&*rule.key, value)].into_iter().collect();

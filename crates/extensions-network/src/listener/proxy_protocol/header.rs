@@ -4,7 +4,10 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV6};
 
 const SIGNATURE_V1: &[u8] = b"PROXY ";
 const SIGNATURE_V2: &[u8] = b"\r\n\r\n\0\r\nQUIT\n";
-const MOST_V1_BYTES: usize = 107;
+/// One more than the specification has, as in Envoy.
+const MOST_V1_BYTES: usize = 108;
+/// What may stand behind a line of version 1.
+const BLANKS: [char; 6] = [' ', '\t', '\r', '\n', '\x0b', '\x0c'];
 const V2_HEADER_BYTES: usize = 16;
 
 /// A version of the header.
@@ -105,7 +108,7 @@ fn v1(bytes: &[u8]) -> Read<'_> {
     let Some(Ok(line)) = line else {
         return Read::Broken;
     };
-    let mut parts = line.split(' ').filter(|part| !part.is_empty());
+    let mut parts = line.trim_end_matches(BLANKS).split(' ');
     let addresses = match parts.next() {
         Some("UNKNOWN") => None,
         Some(kind @ ("TCP4" | "TCP6")) => {
@@ -128,8 +131,9 @@ fn v1_addresses(parts: &[&str], is_v4: bool) -> Option<(SocketAddr, SocketAddr)>
         return None;
     };
     let address = |ip: &str, port: &str| {
-        let is_number = port.bytes().all(|byte| byte.is_ascii_digit());
-        let port = port.parse().ok().filter(|_: &u16| is_number)?;
+        let port = port.parse::<u16>().ok()?;
+        // Envoy's reader of addresses ends at a zero byte.
+        let ip = ip.split('\0').next()?;
         match is_v4 {
             true => Some(SocketAddr::new(ip.parse::<Ipv4Addr>().ok()?.into(), port)),
             // With a zone, if it has one.
@@ -139,8 +143,19 @@ fn v1_addresses(parts: &[&str], is_v4: bool) -> Option<(SocketAddr, SocketAddr)>
                 .map(SocketAddr::V6),
         }
     };
-    let source = address(source, source_port)?;
-    Some((source, address(destination, destination_port)?))
+    both_of_hosts(
+        address(source, source_port)?,
+        address(destination, destination_port)?,
+    )
+}
+
+/// TCP connects one host to another: other addresses are none.
+fn both_of_hosts(source: SocketAddr, destination: SocketAddr) -> Option<(SocketAddr, SocketAddr)> {
+    let is_of_host = |address: SocketAddr| match address.ip() {
+        IpAddr::V4(ip) => !ip.is_unspecified() && !ip.is_broadcast() && !ip.is_multicast(),
+        IpAddr::V6(ip) => !ip.is_unspecified() && !ip.is_multicast(),
+    };
+    (is_of_host(source) && is_of_host(destination)).then_some((source, destination))
 }
 
 fn v2(bytes: &[u8]) -> Read<'_> {
@@ -184,7 +199,7 @@ fn of<const N: usize>(content: &[u8]) -> Content<'_> {
         let [a, b, c, d] = *ports;
         let source = SocketAddr::new(ip(source)?, u16::from_be_bytes([a, b]));
         let destination = SocketAddr::new(ip(destination)?, u16::from_be_bytes([c, d]));
-        Some(((source, destination), rest))
+        Some((both_of_hosts(source, destination)?, rest))
     });
     match parts {
         Some((addresses, rest)) => (Some(addresses), tlvs(rest)),
@@ -237,6 +252,13 @@ mod tests {
         assert_eq!(addresses.0.to_string(), "1.2.3.4:1");
         assert_eq!(addresses.1.to_string(), "5.6.7.8:65535");
         assert_eq!(&line[header.bytes..], b"rest");
+        for lenient in [
+            "PROXY TCP4 1.2.3.4 5.6.7.8 +1 2 \r\r\n",
+            "PROXY TCP4 1.2.3.4\0 5.6.7.8 1 2\r\n",
+        ] {
+            let whole = read(HeaderVersion::V1, lenient.as_bytes());
+            assert!(matches!(whole, Read::Whole(_)), "{lenient:?}");
+        }
         let zoned = b"PROXY TCP6 fe80::1%1 2001:db8::2 1 2\r\n";
         let Read::Whole(header) = read(HeaderVersion::V1, zoned) else {
             panic!("it is whole");
@@ -247,12 +269,14 @@ mod tests {
 
     #[test]
     fn lines_that_are_broken_are_told_from_those_that_are_not_whole() {
-        let broken: [&[u8]; 6] = [
+        let broken: [&[u8]; 8] = [
             b"PROXY TCP4 1.2.3.4 5.6.7.8 1\r\n",
             b"PROXY TCP4 1.2.3.4 5.6.7.8 1 65536\r\n",
-            b"PROXY TCP4 1.2.3.4 5.6.7.8 1 +2\r\n",
+            b"PROXY TCP4 1.2.3.4  5.6.7.8 1 2\r\n",
             b"PROXY TCP6 1.2.3.4 5.6.7.8 1 2\r\n",
             b"PROXY UDP4 1.2.3.4 5.6.7.8 1 2\r\n",
+            b"PROXY TCP4 0.0.0.0 5.6.7.8 1 2\r\n",
+            b"PROXY TCP6 2001:db8::1 ff02::1 1 2\r\n",
             b"PROXY \r\n",
         ];
         for line in broken {
@@ -264,7 +288,7 @@ mod tests {
             );
         }
         assert_eq!(read(HeaderVersion::V1, b"PROXY TCP4 1.2.3.4"), Read::More);
-        let endless = [b"PROXY TCP4 ".as_slice(), &[b'1'; 107]].concat();
+        let endless = [b"PROXY TCP4 ".as_slice(), &[b'1'; 97]].concat();
         assert_eq!(read(HeaderVersion::V1, &endless), Read::Broken);
     }
 
@@ -290,13 +314,14 @@ mod tests {
 
     #[test]
     fn what_does_not_fit_into_version_2_is_broken() {
-        let addresses = [0; 12];
+        let addresses = [1; 12];
         let cut_tlv = [&addresses[..], &[1, 0, 9]].concat();
         let broken = [
             v2_header(0x11, 0x11, &addresses),
             v2_header(0x22, 0x11, &addresses),
             v2_header(0x21, 0x31, &addresses),
             v2_header(0x21, 0x21, &addresses),
+            v2_header(0x21, 0x11, &[0; 12]),
             v2_header(0x21, 0x11, &addresses[..11]),
             v2_header(0x21, 0x11, &cut_tlv),
         ];

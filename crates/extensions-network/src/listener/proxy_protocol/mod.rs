@@ -2,7 +2,7 @@
 //! addresses in it become those of the connection, and TLVs of version 2 become metadata and go on to
 //! hosts that are told by such a header, as far as both let them through.
 //!
-//! Limits: a line of 107 bytes (version 1), 64 KiB of addresses and TLVs (version 2). A header that is broken closes
+//! Limits: a line of 108 bytes (version 1), 64 KiB of addresses and TLVs (version 2). A header that is broken closes
 //! the connection, and so does one that is missing unless that is allowed. Trust: whoever may connect says who it is,
 //! so that a listener with this filter is for load balancers alone. Envoy's documentation: listener filters, Proxy
 //! Protocol. Refused as not supported yet: TLVs in the filter state (`tlv_location`).

@@ -1,13 +1,17 @@
 //! The begin of a TLS connection, read as far as it is in the clear: RFC 8446 section 4.1.2, and the same of versions
 //! before.
 //!
-//! A hello may lie in several records. Every length is checked against what is around it; what does not fit is no TLS.
+//! A hello may lie in several records, empty ones among them, and has 16 KiB at most. Every length is checked against
+//! what is around it; what does not fit is no TLS, nor is a hello with an extension twice or a name that is none.
 
 const HANDSHAKE: u8 = 22;
 const CLIENT_HELLO: u8 = 1;
 const MAJOR_VERSION: u8 = 3;
 const RECORD_HEADER_BYTES: usize = 5;
 const MOST_RECORD_BYTES: usize = (1 << 14) + 256;
+const MOST_HELLO_BYTES: u32 = 1 << 14;
+/// More than there are kinds of extensions.
+const MOST_EXTENSIONS: usize = 256;
 pub(super) const SERVER_NAME: u16 = 0;
 pub(super) const PROTOCOLS: u16 = 16;
 
@@ -44,11 +48,13 @@ pub(super) fn read(bytes: &[u8]) -> Read {
             return Read::Other;
         };
         let length = usize::from(u16::from_be_bytes([high, low]));
-        if kind != HANDSHAKE || major != MAJOR_VERSION || !(1..=MOST_RECORD_BYTES).contains(&length)
-        {
+        if kind != HANDSHAKE || major != MAJOR_VERSION || length > MOST_RECORD_BYTES {
             return Read::Other;
         }
-        let part = after.get(..length).unwrap_or(after);
+        // A record is read once it is there whole.
+        let Some((part, next)) = after.split_at_checked(length) else {
+            return Read::More;
+        };
         message.extend_from_slice(part);
         match message_length(&message) {
             Length::Other => return Read::Other,
@@ -65,10 +71,7 @@ pub(super) fn read(bytes: &[u8]) -> Read {
             }
             Length::Known(_) | Length::Unclear => {}
         }
-        match after.get(length..) {
-            Some(next) => rest = next,
-            None => return Read::More,
-        }
+        rest = next;
     }
 }
 
@@ -85,6 +88,9 @@ fn message_length(message: &[u8]) -> Length {
         [kind, ..] if kind != CLIENT_HELLO => Length::Other,
         [_, high, middle, low, ..] => {
             let length = u32::from_be_bytes([0, high, middle, low]);
+            if length > MOST_HELLO_BYTES {
+                return Length::Other;
+            }
             Length::Known(usize::try_from(length).map_or(usize::MAX, |length| length + 4))
         }
         _ => Length::Unclear,
@@ -115,8 +121,13 @@ fn hello(bytes: &[u8]) -> Option<Hello> {
     if !rest.0.is_empty() {
         return None;
     }
+    let mut kinds = Vec::new();
     while !extensions.0.is_empty() {
         let kind = extensions.number()?;
+        if kinds.contains(&kind) || kinds.len() == MOST_EXTENSIONS {
+            return None;
+        }
+        kinds.push(kind);
         let content = Bytes(extensions.long()?);
         match kind {
             SERVER_NAME => hello.server_name = server_name(content)?,
@@ -127,7 +138,7 @@ fn hello(bytes: &[u8]) -> Option<Hello> {
     Some(hello)
 }
 
-/// The first name of a host; a list without one is none. An outer none: the extension is broken.
+/// The name of the host, of which there is one alone; none if it is no text. An outer none: the extension is broken.
 fn server_name(mut content: Bytes<'_>) -> Option<Option<String>> {
     let mut names = Bytes(content.long()?);
     let [kind] = *names.take(1)? else {
@@ -135,8 +146,10 @@ fn server_name(mut content: Bytes<'_>) -> Option<Option<String>> {
     };
     let name = names.long()?;
     let is_sound = kind == 0 && !name.is_empty() && name.len() <= 255 && !name.contains(&0);
-    let text = std::str::from_utf8(name).ok();
-    Some(text.filter(|_| is_sound).map(str::to_owned))
+    if !is_sound || !names.0.is_empty() || !content.0.is_empty() {
+        return None;
+    }
+    Some(std::str::from_utf8(name).ok().map(str::to_owned))
 }
 
 fn protocols(mut content: Bytes<'_>) -> Option<Vec<Vec<u8>>> {
@@ -232,7 +245,7 @@ mod tests {
     fn a_hello_may_come_in_any_pieces() {
         let whole = asking();
         let (one, other) = whole.split_at(20);
-        let bytes = [record(one), record(other)].concat();
+        let bytes = [record(&[]), record(one), record(other)].concat();
         for end in 0..bytes.len() {
             assert_eq!(read(&bytes[..end]), Read::More, "{end} bytes");
         }
@@ -243,7 +256,11 @@ mod tests {
     fn what_is_broken_is_no_tls() {
         let broken_name = extension(0, &[0, 9, 0]);
         let too_long = extension(16, &long(b"\x09h2"));
-        for extensions in [broken_name, too_long, vec![1]] {
+        let name = |name: &[u8]| extension(0, &long(&[&[0][..], &long(name)].concat()));
+        let twice = [name(b"a.example"), name(b"b.example")].concat();
+        let no_names = [name(b""), name(b"a\0b"), name(&[b'a'; 256])];
+        let names = no_names.into_iter().chain([twice]);
+        for extensions in [broken_name, too_long, vec![1]].into_iter().chain(names) {
             assert_eq!(read(&record(&message(&extensions))), Read::Other);
         }
         assert_eq!(read(b"GET / HTTP/1.1\r\n"), Read::Other);
