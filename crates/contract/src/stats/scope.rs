@@ -111,6 +111,18 @@ impl Scope {
         Some(scope)
     }
 
+    /// This scope and all that lie within it, which live as long as their handles.
+    pub fn all_within(&self) -> Vec<Scope> {
+        let store = self.0.store.upgrade();
+        store.map_or_else(Vec::new, |store| store.scopes_within(&self.0.prefix))
+    }
+
+    /// Forgets the counts of responses by code. As in Envoy they begin anew when a cluster takes the place of another
+    /// one; who holds cells still counts in them, but they are not listed any more.
+    pub fn forget_codes(&self) {
+        self.0.entries().codes.clear();
+    }
+
     /// Tags that were told with the prefix.
     pub fn own_tags(&self) -> Option<&OwnTags> {
         self.0.own_tags.get()

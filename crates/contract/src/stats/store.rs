@@ -4,6 +4,7 @@
 //! scope at a time, so that listing a million stats never holds up a worker.
 
 use std::collections::BTreeMap;
+use std::ops::Bound::{Included, Unbounded};
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
@@ -128,6 +129,14 @@ impl StoreInner {
     /// Which stats are listed; nothing if all are.
     pub(super) fn selection(&self) -> Option<&Selection> {
         self.selection.get()
+    }
+
+    /// All scopes whose prefix begins with this one.
+    pub(super) fn scopes_within(&self, prefix: &str) -> Vec<Scope> {
+        let scopes = self.scopes();
+        let from = scopes.range::<str, _>((Included(prefix), Unbounded));
+        let within = from.take_while(|(name, _)| name.starts_with(prefix));
+        within.map(|(_, scope)| Scope(Arc::clone(scope))).collect()
     }
 
     pub(super) fn scope(self: &Arc<Self>, prefix: &str) -> Scope {

@@ -40,7 +40,13 @@ pub(super) fn runtime_modify(state: &dyn AdminState, request: &AdminRequest<'_>)
     if params.is_empty() {
         return AdminResponse::text(400, USAGE);
     }
-    let values: Vec<(&str, &str)> = params.iter().collect();
+    let mut values: Vec<(&str, &str)> = Vec::new();
+    // Of several values of a key the first one counts.
+    for (key, value) in params.iter() {
+        if !values.iter().any(|(known, _)| *known == key) {
+            values.push((key, value));
+        }
+    }
     match state.modify_runtime(&values) {
         Ok(()) => AdminResponse::ok(),
         Err(RuntimeError::NoAdminLayer) => AdminResponse::text(503, "No admin layer specified"),

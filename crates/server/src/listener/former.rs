@@ -4,6 +4,7 @@
 //! as if nothing had happened; they are seen off when a later change takes their chain away, or the listener.
 
 use std::cell::{Cell, RefCell};
+use std::collections::HashSet;
 use std::ptr;
 use std::rc::{Rc, Weak};
 use std::sync::{self, Arc};
@@ -26,6 +27,18 @@ pub(crate) struct InPlace {
     pub(crate) former: ChainIdentities,
     /// The chains from now on.
     pub(crate) now: ChainIdentities,
+}
+
+impl InPlace {
+    /// The places of former chains that are no chains any more.
+    pub(crate) fn gone(&self) -> Vec<usize> {
+        let now: HashSet<u64> = self.now.iter().copied().collect();
+        let former = self.former.iter().enumerate();
+        former
+            .filter(|(_, chain)| !now.contains(chain))
+            .map(|(place, _)| place)
+            .collect()
+    }
 }
 
 /// All former versions.

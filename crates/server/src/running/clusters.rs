@@ -279,6 +279,9 @@ impl Clusters {
             removed,
             changes,
         } = warming;
+        // Before workers have the new ones, which count anew by code.
+        made.iter()
+            .for_each(|running| running.shared.scope().forget_codes());
         self.manager
             .publish(made.iter().map(|running| Arc::clone(&running.shared)));
         for running in made {

@@ -1,16 +1,19 @@
 //! Listeners that drain. Their connections have the routes that come meanwhile, so that these are subscribed to as long.
 //!
+//! Their stats are listed until the drain time has passed, as in Envoy, though they have no connections any more.
 //! `/config_dump` shows those of updates (`draining_state`): as in Envoy until the drain time has passed, whether they
 //! have connections or not, and of several with one name the oldest.
 
+use std::collections::BTreeMap;
 use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
+use nuncio_contract::stats::Scope;
 use nuncio_http::connection_manager::{RouteSource, ScopeSource};
 
 use super::listeners::{Listeners, Running};
 use crate::admin::state::{DumpedConfig, DynamicConfig};
-use crate::listener::CompiledListener;
+use crate::listener::{CompiledChain, CompiledListener};
 
 /// Those that are shown.
 #[derive(Default)]
@@ -29,6 +32,10 @@ pub(crate) struct Drains {
     routes: Vec<RouteSource>,
     scopes: Vec<ScopeSource>,
     has_managers: bool,
+    /// How many of its filter chains drain, where the listener goes on with others.
+    chains: usize,
+    /// What they have counted stays as long.
+    _counted: Vec<Scope>,
     /// The drain time has passed; connections that still are there are of chains that stay, or wait for their end.
     is_over: bool,
 }
@@ -37,6 +44,11 @@ impl Drains {
     /// Whether the drain time has passed.
     pub(super) fn is_over(&self) -> bool {
         self.is_over
+    }
+
+    /// How many filter chains drain with it.
+    pub(super) fn chains(&self) -> usize {
+        self.chains
     }
 
     /// The listener, if it has connections.
@@ -61,9 +73,50 @@ struct Shown {
     until: Instant,
 }
 
+/// Where the connection managers of chains count.
+fn counted_by<'a>(chains: impl Iterator<Item = &'a CompiledChain>) -> Vec<Scope> {
+    let scopes = chains.filter_map(|chain| Some(&chain.http()?.scopes.http));
+    let by_prefix: BTreeMap<_, _> = scopes.map(|scope| (scope.prefix(), scope)).collect();
+    by_prefix
+        .into_values()
+        .flat_map(Scope::all_within)
+        .collect()
+}
+
 impl Draining {
+    /// Filter chains drain that the listener has no more, `gone` by their places.
+    pub(super) fn begin_chains(&self, listener: &Arc<CompiledListener>, gone: &[usize]) -> Drains {
+        let chains = gone.iter().filter_map(|place| listener.chains.get(*place));
+        self.begin_with(listener, gone.len(), counted_by(chains))
+    }
+
+    /// Filter chains drain of which other routes are all that is new; the listener and its connections go on.
+    pub(super) fn begin_routes(&self, chains: usize) -> Drains {
+        Drains {
+            listener: Weak::new(),
+            until: Instant::now() + self.time,
+            routes: Vec::new(),
+            scopes: Vec::new(),
+            has_managers: false,
+            chains,
+            _counted: Vec::new(),
+            is_over: false,
+        }
+    }
+
     /// A listener begins to drain.
     pub(super) fn begin(&self, listener: &Arc<CompiledListener>) -> Drains {
+        let mut counted = listener.scope.all_within();
+        counted.extend(counted_by(listener.chains.iter()));
+        self.begin_with(listener, 0, counted)
+    }
+
+    fn begin_with(
+        &self,
+        listener: &Arc<CompiledListener>,
+        chains: usize,
+        counted: Vec<Scope>,
+    ) -> Drains {
         let managers = || listener.chains.iter().filter_map(|chain| chain.http());
         let routes = managers().filter_map(|http| http.manager.route_source.as_deref());
         let scopes = managers().filter_map(|http| http.manager.scope_source.as_deref());
@@ -73,6 +126,8 @@ impl Draining {
             routes: routes.cloned().collect(),
             scopes: scopes.cloned().collect(),
             has_managers: managers().next().is_some(),
+            chains,
+            _counted: counted,
             is_over: false,
         }
     }

@@ -276,8 +276,11 @@ impl Discovery<'_> {
         let mut places = self.places();
         places.retain(|place| place.key() == *key);
         places.extend(first.cloned());
-        let parsed = bench.extension(message, &places)?;
-        places.iter().for_each(|place| place.set(&parsed));
+        // While what had it drains without connections there is nobody who would run it.
+        if !places.is_empty() {
+            let parsed = bench.extension(message, &places)?;
+            places.iter().for_each(|place| place.set(&parsed));
+        }
         let mut extensions = self.extensions.borrow_mut();
         let mut all = extensions.subscribed.iter_mut();
         if let Some((_, extension)) = all.find(|(one, _)| one == key) {

@@ -36,7 +36,9 @@ pub(super) fn scopes(configs: Vec<(Arc<str>, DumpedScopes)>) -> Vec<Resource> {
         let mut fields = vec![("name", Node::Text(scopes.name.clone()))];
         let version = Some(version).filter(|version| !version.is_empty());
         fields.extend(version.map(|version| ("version_info", Node::Text(version.to_string()))));
-        fields.push(("scoped_route_configs", Node::Anys(scopes.scopes)));
+        if !scopes.scopes.is_empty() {
+            fields.push(("scoped_route_configs", Node::Anys(scopes.scopes)));
+        }
         fields.push(("last_updated", Node::Time(scopes.last_updated)));
         Resource {
             name: scopes.name,

@@ -291,9 +291,16 @@ impl Listeners {
         running.updated = now;
         let mut in_place = None;
         let (listener, routes) = (Arc::clone(&resource.listener), Arc::clone(&resource.routes));
+        let identities = InPlace {
+            former: running.resource.version.chain_identities(),
+            now: resource.version.chain_identities(),
+        };
+        let gone = identities.gone();
         if routes_alone {
             running.resource.routes = resource.routes;
             running.resource.version = resource.version;
+            self.draining_chains
+                .push(self.draining_shown.begin_routes(gone.len()));
         } else {
             if let Some(sockets) = &mut running.sockets {
                 sockets.set_backlog(resource.listener.options.backlog);
@@ -302,17 +309,22 @@ impl Listeners {
                 let former = &running.resource.listener.limits;
                 resource.listener.limits.go_on_from(former);
             }
-            in_place = is_in_place.then(|| InPlace {
-                former: running.resource.version.chain_identities(),
-                now: resource.version.chain_identities(),
-            });
+            in_place = is_in_place.then_some(identities);
             let mut old = std::mem::replace(&mut running.resource, resource);
             if is_in_place && running.resource.update.is_some() && old.update.is_some() {
                 // Envoy goes on with the version of the listener that it changes.
                 running.resource.update = old.update.take();
             }
-            self.draining_chains
-                .push(self.draining_shown.begin(&old.listener));
+            match is_in_place {
+                true => {
+                    let drains = self.draining_shown.begin_chains(&old.listener, &gone);
+                    self.draining_chains.push(drains);
+                }
+                false => {
+                    let drains = self.draining_shown.begin(&old.listener);
+                    self.draining.push(drains);
+                }
+            }
         }
         workers.tell(|| {
             let (routes, in_place) = (Arc::clone(&routes), in_place.clone());
@@ -370,7 +382,8 @@ impl Listeners {
                 self.draining_chains
                     .iter()
                     .filter(|one| !one.is_over())
-                    .count(),
+                    .map(Drains::chains)
+                    .sum(),
             ),
         ] {
             if draining > 0 || gauge.share() != 0 {
