@@ -16,8 +16,11 @@ const SENT_BEFORE_BYTES: u64 = 1 << 20;
 /// Requests on one connection at most, so that some connection has its last response between the two sockets.
 const MOST_PIPELINED: usize = 60;
 
+/// A listener in front of another one of the same proxy, which answers: a third answer of the proxy's own in a row
+/// would end the connection.
 fn config(port: u16, admin: u16, options: &str) -> String {
     const TYPES: &str = "type.googleapis.com/envoy.extensions.filters";
+    let host = free_port();
     let body = "b".repeat(BODY_BYTES);
     format!(
         "admin: {{address: {{socket_address: {{address: 127.0.0.1, port_value: {admin}}}}}}}
@@ -32,9 +35,25 @@ static_resources:
           stat_prefix: http
           {options}
           route_config: {{name: r, virtual_hosts: [{{name: v, domains: ['*'], routes: [
+            {{match: {{prefix: /}}, route: {{cluster: host}}}}]}}]}}
+          http_filters:
+          - {{name: router, typed_config: {{'@type': {TYPES}.http.router.v3.Router}}}}
+  - address: {{socket_address: {{address: 127.0.0.1, port_value: {host}}}}}
+    filter_chains:
+    - filters:
+      - name: http
+        typed_config:
+          '@type': {TYPES}.network.http_connection_manager.v3.HttpConnectionManager
+          stat_prefix: host
+          route_config: {{name: r, virtual_hosts: [{{name: v, domains: ['*'], routes: [
             {{match: {{prefix: /}}, direct_response: {{status: 200, body: {{inline_string: {body}}}}}}}]}}]}}
           http_filters:
           - {{name: router, typed_config: {{'@type': {TYPES}.http.router.v3.Router}}}}
+  clusters:
+  - name: host
+    connect_timeout: 5s
+    load_assignment: {{cluster_name: host, endpoints: [{{lb_endpoints: [
+      {{endpoint: {{address: {{socket_address: {{address: 127.0.0.1, port_value: {host}}}}}}}}}]}}]}}
 "
     )
 }

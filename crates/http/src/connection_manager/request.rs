@@ -104,7 +104,12 @@ pub fn check(
     if !headers.contains(Known::Authority) {
         return Err(Refusal::Reply(bare(400, "missing_host_header")));
     }
-    let is_connect = headers.get(Known::Method) == Some(b"CONNECT".as_slice());
+    let method = headers.get(Known::Method).unwrap_or_default();
+    if method == b"QUERY" && headers.get(Known::ContentType).is_none_or(<[u8]>::is_empty) {
+        let details = "query_missing_content_type";
+        return Err(Refusal::Reply(bare(400, details)));
+    }
+    let is_connect = method == b"CONNECT";
     let path = headers.get(Known::Path).unwrap_or_default();
     if !is_connect && path.is_empty() {
         return Err(Refusal::Reply(bare(404, "missing_path_rejected")));

@@ -100,7 +100,7 @@ pub enum Stop {
     ResponseOverdue,
     /// The client did not take a whole response in time.
     Unread,
-    /// It holds too much while memory is short, which is noted.
+    /// It holds too much while memory is short, or came behind too many others; which is noted.
     Overloaded,
 }
 

@@ -168,6 +168,9 @@ impl Connection {
             return Close::Http2;
         }
         let close = loop {
+            if self.io.is_flooded() {
+                break Box::pin(self.end_flood()).await;
+            }
             self.await_request();
             let came = match self.until_bytes(self.io.first_byte()).await {
                 Ok(FirstByte::Never) => break Close::Remote,
@@ -203,6 +206,7 @@ impl Connection {
                 self.io.close_after_response();
             }
             let (end, is_answered_at_once) = boxed(|| self.one_request()).await;
+            self.io.note_answered(is_answered_at_once);
             self.note_drain();
             match end {
                 StreamEnd::Complete if self.goes_on() => {}

@@ -55,6 +55,8 @@ pub enum Start {
     Expired(usize),
     /// The client went away before the head was complete.
     Gone,
+    /// A request that nobody looks at and that gets no answer; why is noted.
+    Unanswered,
 }
 
 /// Whether the codec did not get to the end of the head, whose bytes count behind the answer.
@@ -83,6 +85,7 @@ impl<D: Downstream> Exchange<'_, D> {
             }
             Start::Expired(slot) => Raced::Expired(slot),
             Start::Gone => Raced::Gone,
+            Start::Unanswered => Raced::Flow(Err(Stop::Overloaded)),
         };
         let stop = match raced {
             Raced::Flow(Err(Stop::Anew(data))) => Box::pin(self.run_anew(data)).await,

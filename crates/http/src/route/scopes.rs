@@ -104,11 +104,7 @@ pub(crate) fn key(message: &ScopeKeyMessage) -> Key {
 
 impl Extractor {
     fn new(message: &HeaderValueExtractor, ctx: &mut Ctx) -> Result<Self, Refused> {
-        let name = &message.name;
-        let Ok(header) = HeaderName::parse(&name.value) else {
-            ctx.error(name.span, format!("invalid header name: {}", name.value));
-            return Err(Refused);
-        };
+        let header = HeaderName::to_look_up(&message.name.value);
         let which = match &message.extract_type {
             ExtractType::Index(0) => Which::At(0),
             ExtractType::Index(_) if message.element_separator.is_empty() => {

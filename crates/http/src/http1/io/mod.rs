@@ -52,6 +52,8 @@ pub(super) struct Http1Io {
     counted_ahead: Cell<usize>,
     /// Whether a client of HTTP/1.0 knows by the close alone where the response ends.
     ends_by_close: Cell<bool>,
+    /// Responses since bytes were read last or a response was waited for.
+    queued: Cell<u32>,
     dropped_underscores: Cell<u32>,
     /// What is wrong with the trailers behind the last data, to be told next.
     fault: Cell<Option<Error>>,
@@ -74,6 +76,9 @@ pub(super) struct RequestFacts {
     pub(super) version: Version,
     pub(super) method: Method,
 }
+
+/// How many responses may wait to be sent as another request begins, as in Envoy.
+const MAX_QUEUED_RESPONSES: u32 = 2;
 
 /// What HTTP/2 begins with and HTTP/1 cannot. Envoy looks at as much.
 const HTTP2_BEGIN: &[u8] = b"PRI * HTTP/2";
@@ -123,6 +128,7 @@ impl Http1Io {
             stream_bytes: Cell::default(),
             counted_ahead: Cell::default(),
             ends_by_close: Cell::default(),
+            queued: Cell::default(),
             dropped_underscores: Cell::default(),
             fault: Cell::default(),
         }
@@ -275,6 +281,17 @@ impl Http1Io {
         self.closing.set(true);
     }
 
+    /// Notes that a request was answered; `at_once`: before anybody waited for anything.
+    pub(super) fn note_answered(&self, at_once: bool) {
+        let before = if at_once { self.queued.get() } else { 0 };
+        self.queued.set(before + 1);
+    }
+
+    /// Whether another request is there behind as many answers as may wait for the next turn.
+    pub(super) fn is_flooded(&self) -> bool {
+        self.queued.get() >= MAX_QUEUED_RESPONSES && self.has_input()
+    }
+
     /// Whether the client must see the close to know where the response ended.
     pub(super) fn ends_by_close(&self) -> bool {
         self.ends_by_close.get()
@@ -345,6 +362,7 @@ impl Http1Io {
     #[inline]
     fn count_read(&self, read: &std::io::Result<usize>) {
         if let Ok(bytes) = read {
+            self.queued.set(0);
             self.stats.downstream_cx_rx_bytes_total.add(count(*bytes));
         }
     }
