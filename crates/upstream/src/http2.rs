@@ -311,7 +311,14 @@ impl Http2Stream {
             Cut::Reset(ErrorCode::REFUSED_STREAM) | Cut::Unprocessed => {
                 (UpstreamErrorKind::RemoteRefusedStream, None)
             }
-            Cut::Reset(_) => (UpstreamErrorKind::RemoteReset, Some("http2.remote_reset")),
+            Cut::Reset(code) => {
+                let kind = match code {
+                    ErrorCode::PROTOCOL_ERROR => UpstreamErrorKind::ProtocolError,
+                    ErrorCode::CONNECT_ERROR => UpstreamErrorKind::ConnectError,
+                    _ => UpstreamErrorKind::RemoteReset,
+                };
+                (kind, Some("http2.remote_reset"))
+            }
             Cut::Violation(error) => (UpstreamErrorKind::ProtocolError, Some(error.details())),
             Cut::Failed(details) => (UpstreamErrorKind::ProtocolError, details),
             Cut::Gone => (UpstreamErrorKind::ConnectionTermination, None),

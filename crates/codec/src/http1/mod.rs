@@ -7,7 +7,7 @@
 //!
 //! | limit | default | when exceeded |
 //! | --- | --- | --- |
-//! | head or trailers, bytes on the wire | 60 KiB | 431, `http1.headers_too_large` |
+//! | head or trailers, bytes on the wire | 60 KiB, of hosts 80 KiB | 431, `http1.headers_too_large` |
 //! | headers in a head or trailers | 100 | 431, `http1.too_many_headers` |
 //! | names in `Connection` of a request | 9 | 400, `http1.connection_header_rejected` |
 //! | value of a `TE` that `Connection` names | 255 bytes | the same |

@@ -37,6 +37,17 @@ pub struct Http1Settings {
     pub header_case: HeaderCase,
 }
 
+impl Http1Settings {
+    /// Defaults for what hosts answer: heads may have 80 KiB rather than 60.
+    #[must_use]
+    pub fn of_hosts() -> Self {
+        Self {
+            max_headers_bytes: 80 * 1024,
+            ..Self::default()
+        }
+    }
+}
+
 impl Default for Http1Settings {
     fn default() -> Self {
         Self {

@@ -50,7 +50,8 @@ const OF_WHAT_IS_REFUSED: &[&str] = &[
 ];
 
 /// The ends of `circuit_breakers.<cluster>.<priority>.` that are heard.
-const BREAKERS: [&str; 6] = [
+const BREAKERS: [&str; 7] = [
+    ".max_connection_pools",
     ".max_connections",
     ".max_pending_requests",
     ".max_requests",
@@ -115,7 +116,7 @@ mod tests {
         assert!(is_told(
             "envoy.reloadable_features.http2_max_cookies_size_in_kb"
         ));
-        assert!(is_told("circuit_breakers.c.default.max_connection_pools"));
+        assert!(!is_told("circuit_breakers.c.default.max_connection_pools"));
         assert!(!is_told("circuit_breakers.c.default.max_connections"));
         assert!(!is_told(
             "circuit_breakers.c.d.high.retry_budget.budget_percent"

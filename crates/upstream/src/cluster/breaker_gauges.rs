@@ -4,31 +4,43 @@
 //! workers share what is shown, and each adds to its own cells by how much it changed that: whatever they race for, the
 //! sum is what is shown. Of retries nothing is left to show while a budget takes the place of their limit.
 
-use std::sync::atomic::{AtomicBool, AtomicU32, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 
 use nuncio_contract::stats::Gauge;
 use nuncio_contract::stats::groups::{CircuitBreakerStats, RemainingStats};
 
 use super::ResourcePriority;
-use super::breakers::{Breakers, Resource};
+use super::breakers::{Breakers, COUNT, RESOURCES, Resource};
 
 /// What gauges show of all resources.
 #[derive(Debug)]
 pub(super) struct Shown {
-    open: [[AtomicBool; 4]; 2],
-    left: [[AtomicU32; 4]; 2],
+    open: [[AtomicBool; COUNT]; 2],
+    left: [[AtomicU64; COUNT]; 2],
     /// Nothing is shown any more: another cluster of that name is there, or none.
     is_withdrawn: AtomicBool,
 }
 
 impl Shown {
     /// What gauges show at first.
-    pub(super) fn new(limits: [[u32; 4]; 2]) -> Self {
+    pub(super) fn new(limits: [[u32; COUNT]; 2]) -> Self {
         Self {
             open: Default::default(),
-            left: limits.map(|limits| limits.map(AtomicU32::new)),
+            left: limits.map(|limits| {
+                let of = |at: usize| limits.get(at).copied().unwrap_or_default();
+                RESOURCES
+                    .map(|resource| AtomicU64::new(shown_limit(resource, of(resource as usize))))
+            }),
             is_withdrawn: AtomicBool::default(),
         }
+    }
+}
+
+/// What is shown of a limit of which nothing is taken; nothing of pools without one.
+pub(super) fn shown_limit(resource: Resource, limit: u32) -> u64 {
+    match (resource, limit) {
+        (Resource::ConnectionPools, u32::MAX) => 0,
+        _ => limit.into(),
     }
 }
 
@@ -39,6 +51,7 @@ pub(crate) fn open_gauge(stats: &CircuitBreakerStats, resource: Resource) -> &Ga
         Resource::PendingRequests => &stats.rq_pending_open,
         Resource::Requests => &stats.rq_open,
         Resource::Retries => &stats.rq_retry_open,
+        Resource::ConnectionPools => &stats.cx_pool_open,
     }
 }
 
@@ -49,6 +62,7 @@ pub(crate) fn left_gauge(stats: &RemainingStats, resource: Resource) -> &Gauge {
         Resource::PendingRequests => &stats.remaining_pending,
         Resource::Requests => &stats.remaining_rq,
         Resource::Retries => &stats.remaining_retries,
+        Resource::ConnectionPools => &stats.remaining_cx_pools,
     }
 }
 
@@ -79,24 +93,24 @@ impl Breakers {
     /// By how much the gauge of what is left has to change.
     pub fn show_left(&self, priority: ResourcePriority, resource: Resource) -> i64 {
         let shown = &self.shown.left[priority.index()][resource as usize];
-        let mut change = 0;
+        let mut change = 0_u64;
         loop {
             let left = self.left(priority, resource);
             let before = shown.swap(left, Relaxed);
             if before == left {
-                return change;
+                return change.cast_signed();
             }
-            change += i64::from(left) - i64::from(before);
+            change = change.wrapping_add(left.wrapping_sub(before));
         }
     }
 
-    fn left(&self, priority: ResourcePriority, resource: Resource) -> u32 {
+    fn left(&self, priority: ResourcePriority, resource: Resource) -> u64 {
         let is_by_budget = resource == Resource::Retries && self.budget(priority).is_some();
         if self.is_withdrawn() || is_by_budget {
             return 0;
         }
-        let limit = self.limit(priority, resource);
-        limit.saturating_sub(self.used(priority, resource))
+        let limit = shown_limit(resource, self.limit(priority, resource));
+        limit.saturating_sub(self.used(priority, resource).into())
     }
 
     /// Shows nothing from now on, once each gauge was told so.
@@ -113,7 +127,7 @@ impl Breakers {
 mod tests {
     use nuncio_config::runtime::{RuntimeKeys, RuntimeValue};
 
-    use super::super::breakers::{RESOURCES, RuntimeLimits, Thresholds};
+    use super::super::breakers::{RuntimeLimits, Thresholds};
     use super::*;
 
     const OF: (ResourcePriority, Resource) = (ResourcePriority::Default, Resource::Requests);

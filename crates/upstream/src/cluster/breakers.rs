@@ -22,12 +22,16 @@ use super::breaker_gauges::Shown;
 use super::recent_requests::RecentRequests;
 
 /// All that is counted, in the order of their numbers.
-pub(super) const RESOURCES: [Resource; 4] = [
+pub(super) const RESOURCES: [Resource; COUNT] = [
     Resource::Connections,
     Resource::PendingRequests,
     Resource::Requests,
     Resource::Retries,
+    Resource::ConnectionPools,
 ];
+
+/// How many resources are counted.
+pub(super) const COUNT: usize = 5;
 
 /// What a circuit breaker counts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -40,6 +44,8 @@ pub enum Resource {
     Requests,
     /// Retries in flight.
     Retries,
+    /// Pools of connections of HTTP: one for each host, worker and kind of connection.
+    ConnectionPools,
 }
 
 /// The limits of one priority.
@@ -53,6 +59,8 @@ pub struct Thresholds {
     pub max_requests: u32,
     /// Most retries in flight (3).
     pub max_retries: u32,
+    /// Most pools of connections of HTTP; no limit by default.
+    pub max_connection_pools: u32,
     /// What takes the place of `max_retries`.
     pub retry_budget: Option<RetryBudget>,
     /// Most connections to one host; no limit by default.
@@ -79,6 +87,7 @@ impl Default for Thresholds {
             max_pending_requests: 1024,
             max_requests: 1024,
             max_retries: 3,
+            max_connection_pools: u32::MAX,
             retry_budget: None,
             max_connections_per_host: u32::MAX,
             track_remaining: false,
@@ -93,6 +102,7 @@ impl Thresholds {
             Resource::PendingRequests => self.max_pending_requests,
             Resource::Requests => self.max_requests,
             Resource::Retries => self.max_retries,
+            Resource::ConnectionPools => self.max_connection_pools,
         }
     }
 }
@@ -102,9 +112,9 @@ impl Thresholds {
 pub struct Breakers {
     written: [Thresholds; 2],
     /// Those in force.
-    limits: [[AtomicU32; 4]; 2],
+    limits: [[AtomicU32; COUNT]; 2],
     pub(super) shown: Shown,
-    used: [[AtomicU32; 4]; 2],
+    used: [[AtomicU32; COUNT]; 2],
     runtime: RuntimeLimits,
     /// For budgets that count the requests of a time.
     recent: [Option<RecentRequests>; 2],
@@ -317,6 +327,7 @@ impl Resource {
             Resource::PendingRequests => "max_pending_requests",
             Resource::Requests => "max_requests",
             Resource::Retries => "max_retries",
+            Resource::ConnectionPools => "max_connection_pools",
         }
     }
 }

@@ -338,7 +338,7 @@ impl Default for HttpSettings {
             max_requests_per_connection: None,
             max_connection_duration: None,
             protocol: UpstreamProtocol::Http1,
-            http1: Arc::clone(DEFAULT.get_or_init(Arc::default)),
+            http1: Arc::clone(DEFAULT.get_or_init(|| Arc::new(Http1Settings::of_hosts()))),
             http2: Arc::clone(DEFAULT_HTTP2.get_or_init(Arc::default)),
             http3: None,
             alternatives: None,

@@ -18,7 +18,7 @@ use nuncio_net::transport::TcpSocketStats;
 use tokio::sync::watch;
 
 use super::around::{AroundClusters, ProxyPlace};
-use super::breaker_gauges::{left_gauge, open_gauge};
+use super::breaker_gauges::{left_gauge, open_gauge, shown_limit};
 use super::breakers::RESOURCES;
 use super::dropped::Dropped;
 use super::even::TableStats;
@@ -182,7 +182,8 @@ impl ClusterShared {
         for (priority, stats) in &self.remaining {
             let written = self.breakers.thresholds(*priority);
             for resource in RESOURCES {
-                left_gauge(stats, resource).add(u64::from(written.limit(resource)));
+                let limit = shown_limit(resource, written.limit(resource));
+                left_gauge(stats, resource).add(limit);
             }
         }
     }

@@ -45,6 +45,9 @@ impl Threshold {
                 .unwrap_or(default.max_pending_requests),
             max_requests: self.max_requests.unwrap_or(default.max_requests),
             max_retries: self.max_retries.unwrap_or(default.max_retries),
+            max_connection_pools: self
+                .max_connection_pools
+                .unwrap_or(default.max_connection_pools),
             retry_budget: self.retry_budget.as_ref().map(retry_budget),
             track_remaining: self.track_remaining,
             ..default
@@ -56,6 +59,7 @@ impl Threshold {
         self.max_pending_requests.is_some()
             || self.max_requests.is_some()
             || self.max_retries.is_some()
+            || self.max_connection_pools.is_some()
             || self.retry_budget.is_some()
     }
 }

@@ -188,19 +188,19 @@ pub(super) fn read(
     }
     let http1 = chosen.http1;
     if common.is_some() || http1.is_some() {
-        let mut codec = codec_by_runtime(ctx).unwrap_or_default();
+        let by_runtime = codec_by_runtime(ctx);
+        let mut codec = by_runtime.unwrap_or_else(Http1Settings::of_hosts);
         common
             .into_iter()
             .for_each(|common| common.apply(&mut settings, &mut codec));
         if let Some(http1) = http1 {
             http1.apply(&mut codec, ctx)?;
         }
-        http2.max_headers_bytes = codec.max_headers_bytes;
-        http2.max_headers_count = codec.max_headers_count;
+        let has_kib = common.is_some_and(|common| common.max_response_headers_kb.is_some());
+        set_limits(&mut http2, &codec, has_kib, ctx);
         settings.http1 = Arc::new(codec);
     } else if let Some(codec) = codec_by_runtime(ctx) {
-        http2.max_headers_bytes = codec.max_headers_bytes;
-        http2.max_headers_count = codec.max_headers_count;
+        set_limits(&mut http2, &codec, false, ctx);
         settings.http1 = Arc::new(codec);
     }
     settings.http3 = chosen
@@ -328,6 +328,14 @@ impl AutoHttpConfig {
     }
 }
 
+/// What is told of heads for HTTP/1 counts for HTTP/2 and HTTP/3 as well; their own default is a smaller one.
+fn set_limits(http2: &mut Http2Settings, codec: &Http1Settings, has_kib: bool, ctx: &Ctx) {
+    if has_kib || HeadLimit::ResponseKib.by_runtime(&ctx.runtime).is_some() {
+        http2.max_headers_bytes = codec.max_headers_bytes;
+    }
+    http2.max_headers_count = codec.max_headers_count;
+}
+
 /// Settings whose limits the runtime says, if it does.
 fn codec_by_runtime(ctx: &Ctx) -> Option<Http1Settings> {
     let kib = HeadLimit::ResponseKib.by_runtime(&ctx.runtime);
@@ -335,7 +343,7 @@ fn codec_by_runtime(ctx: &Ctx) -> Option<Http1Settings> {
     if kib.is_none() && count.is_none() {
         return None;
     }
-    let mut codec = Http1Settings::default();
+    let mut codec = Http1Settings::of_hosts();
     if let Some(kib) = kib {
         codec.max_headers_bytes = kib.saturating_mul(1024);
     }

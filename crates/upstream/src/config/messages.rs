@@ -282,6 +282,7 @@ message! {
         pub(crate) max_pending_requests: Option<u32>,
         pub(crate) max_requests: Option<u32>,
         pub(crate) max_retries: Option<u32>,
+        pub(crate) max_connection_pools: Option<u32>,
         pub(crate) retry_budget: Option<RetryBudgetMessage>,
         pub(crate) track_remaining: bool,
     }

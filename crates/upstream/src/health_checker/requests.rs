@@ -152,7 +152,11 @@ impl RequestProber {
 
     async fn open(&mut self, is_http2: bool) -> Option<&mut Link> {
         if self.link.is_none() {
-            let transport = self.dialer.open(&self.host).await.ok()?;
+            let opened = self.dialer.open(&self.host).await;
+            if is_http2 && opened.is_err() {
+                self.dialer.count_http2();
+            }
+            let transport = opened.ok()?;
             self.link = Some(match is_http2 {
                 true => Link::http2(&self.dialer, transport),
                 false => Link::http1(&self.dialer, transport),

@@ -1,6 +1,5 @@
 //! One pooled connection, and what is counted over its life.
 
-use std::cell::Cell;
 use std::net::SocketAddr;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -11,7 +10,7 @@ use nuncio_contract::connection_ids;
 use nuncio_net::transport::{IdleState, Transport};
 
 use super::connect::connect;
-use super::{Carries, HostPool};
+use super::{Carries, HostPool, Open};
 use crate::cluster::{HostCounters, Resource};
 use crate::cluster_core::{ClusterCore, Permit};
 use crate::error::{UpstreamError, UpstreamErrorKind};
@@ -43,7 +42,7 @@ pub(crate) struct Life {
     pub(crate) id: u64,
     permit: Permit,
     counters: Arc<HostCounters>,
-    open: Rc<Cell<usize>>,
+    open: Rc<Open>,
     opened_at: Instant,
     requests: u32,
     connected: bool,
@@ -241,7 +240,7 @@ impl Life {
         let counters = Arc::clone(&pool.to.counters);
         counters.cx_total.inc();
         counters.cx_active.inc();
-        pool.open.set(pool.open.get() + 1);
+        pool.open.begins();
         Self {
             id: connection_ids::next(),
             permit,
@@ -325,7 +324,7 @@ impl Drop for Life {
             traffic.upstream_rq_per_cx.record(u64::from(self.requests));
         }
         self.counters.cx_active.dec();
-        self.open.set(self.open.get() - 1);
+        self.open.ends();
     }
 }
 

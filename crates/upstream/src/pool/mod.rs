@@ -14,6 +14,7 @@ mod grid;
 mod happy_eyeballs;
 mod http3;
 mod lease;
+mod open;
 mod own;
 mod pending;
 mod preconnect;
@@ -30,6 +31,7 @@ pub(crate) use connection::{Connection, Ended, Life};
 pub(crate) use grid::Grid;
 pub(crate) use http3::{Cut as Http3Cut, Http3Connection, Mailbox as Http3Mailbox};
 pub(crate) use lease::Lease;
+use open::Open;
 pub use own::{EndedBy, OwnConnection};
 pub(crate) use pending::PendingLease;
 use pending::Waiting;
@@ -137,7 +139,7 @@ pub(crate) struct HostPool {
     /// Told when somebody waits no more for a connection of bytes.
     given_up: Notify,
     /// Connections in use, idle and opening.
-    open: Rc<Cell<usize>>,
+    open: Rc<Open>,
     draining: Cell<bool>,
     watcher: RefCell<Option<Waker>>,
     watcher_ticks: Cell<bool>,
@@ -240,6 +242,7 @@ impl HostPool {
     }
 
     fn enqueue(self: &Rc<Self>) -> Result<PendingLease, UpstreamError> {
+        self.find_place()?;
         let priority = self.priority;
         let Some(permit) = Permit::try_take(&self.core, priority, Resource::PendingRequests) else {
             self.core.traffic.upstream_rq_pending_overflow.inc();

@@ -290,6 +290,7 @@ stat_group! {
     pub struct RemainingStats("") {
         gauges {
             remaining_cx,
+            remaining_cx_pools,
             remaining_pending,
             remaining_retries,
             remaining_rq,

@@ -1,7 +1,9 @@
 //! Subsets, from either message.
 
+use std::cmp::Reverse;
 use std::sync::Arc;
 
+use nuncio_config::sorting::sort_by_key;
 use nuncio_config::tree::Json;
 use nuncio_config::typed::{Ctx, Refused, Spanned};
 use nuncio_contract::metadata_message::struct_of;
@@ -29,6 +31,11 @@ impl messages::Subset {
             }
             .with_fallback_keys(&written.fallback_keys_subset, written.span(), ctx)
         });
+        let mut selectors: Vec<Selector> = selectors.collect::<Result<_, _>>()?;
+        if self.allow_redundant_keys {
+            // Of several that fit, the one with most keys counts, then the first.
+            sort_by_key(&mut selectors, |selector| Reverse(selector.keys.len()));
+        }
         Ok(SubsetSettings {
             fallback: match self.fallback_policy {
                 FallbackPolicy::None => SubsetFallback::None,
@@ -36,7 +43,7 @@ impl messages::Subset {
                 FallbackPolicy::Default => SubsetFallback::DefaultSubset,
             },
             default_subset: fields(self.default_subset.as_ref()),
-            selectors: selectors.collect::<Result<_, _>>()?,
+            selectors,
             allow_redundant_keys: self.allow_redundant_keys,
             locality_weight_aware: self.locality_weight_aware,
             scale_locality_weight: self.scale_locality_weight,

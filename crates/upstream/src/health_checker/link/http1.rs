@@ -79,8 +79,13 @@ impl Http1Link {
             let (transport, input) = (&mut self.transport, &mut self.input);
             let read = poll_fn(|cx| transport.poll_fill(cx, input, Buffer::HEAD_BYTES)).await;
             if read.map_err(|_| Gone)? == 0 {
-                let body = self.body.as_mut().ok_or(Gone)?;
-                body.end().map_err(|_| Gone)?;
+                let ended = self.body.as_mut().map(BodyDecoder::end);
+                match ended {
+                    Some(Ok(_)) => {}
+                    // A host that closes before its answer has broken no rule.
+                    None if self.input.is_empty() => return Err(Gone),
+                    None | Some(Err(_)) => return Err(self.violated()),
+                }
                 self.keep_alive = false;
                 return Ok(Part::Data(Vec::new(), true));
             }

@@ -7,6 +7,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use nuncio_contract::headers::HeaderMap;
+use nuncio_contract::stats::groups::Http2CodecStats;
 use nuncio_contract::stream_info::metadata::Struct;
 use nuncio_contract::stream_info::{Address, Metadata};
 use nuncio_net::tls::{TlsCounts, Wishes};
@@ -79,6 +80,12 @@ impl Dialer {
             None => b"http",
             Some(_) => b"https",
         }
+    }
+
+    /// Counts a connection of HTTP/2 that did not come about, as Envoy's codec is there before its connection.
+    pub(super) fn count_http2(&self) {
+        let stats: Arc<Http2CodecStats> = self.cluster.scope().worker_group();
+        stats.nghttp2_upstream_connections.inc();
     }
 
     /// Opens a connection to where a host is checked.

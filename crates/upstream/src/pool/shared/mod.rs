@@ -127,8 +127,13 @@ impl SharedLease {
     pub(crate) fn count_reset(&self, cut: Option<Cut>) {
         let traffic = &self.pool.core.traffic;
         match cut {
-            None | Some(Cut::Violation(_) | Cut::Failed(_)) => traffic.upstream_rq_tx_reset.inc(),
-            Some(Cut::Reset(ErrorCode::REFUSED_STREAM) | Cut::Unprocessed) => {}
+            None
+            | Some(Cut::Violation(_) | Cut::Failed(_) | Cut::Reset(ErrorCode::PROTOCOL_ERROR)) => {
+                traffic.upstream_rq_tx_reset.inc()
+            }
+            Some(
+                Cut::Reset(ErrorCode::REFUSED_STREAM | ErrorCode::CONNECT_ERROR) | Cut::Unprocessed,
+            ) => {}
             Some(Cut::Reset(_)) => traffic.upstream_rq_rx_reset.inc(),
             Some(Cut::Gone) => traffic.upstream_rq_pending_failure_eject.inc(),
         }

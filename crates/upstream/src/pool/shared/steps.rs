@@ -7,6 +7,9 @@ use nuncio_contract::stats::groups::Http2CodecStats;
 use super::connection::Http2Connection;
 use super::mailbox::{Cut, Head, Mailbox};
 
+/// Bytes of a RST_STREAM frame, which count as received on its stream.
+const RESET_FRAME_BYTES: usize = 13;
+
 impl Http2Connection {
     /// Takes steps until more has to be read.
     pub(crate) fn take_steps(&self) -> Result<(), ConnectionError> {
@@ -46,7 +49,10 @@ impl Http2Connection {
                 }),
                 Event::Metadata { stream } => self.deliver_metadata(stream),
                 Event::Reset { stream, code } => {
-                    self.deliver_with(stream, |mailbox| mailbox.cut(Cut::Reset(code)));
+                    self.deliver_with(stream, |mailbox| {
+                        mailbox.count(RESET_FRAME_BYTES, 0, 0);
+                        mailbox.cut(Cut::Reset(code));
+                    });
                 }
                 Event::StreamError { stream, error, .. } => {
                     self.deliver_with(stream, |mailbox| mailbox.cut(Cut::Violation(error)));
