@@ -70,9 +70,9 @@ pub trait HttpCall {
     /// Bytes of the request that wait to be sent.
     fn unsent_bytes(&self) -> usize;
 
-    /// Whether the answer is the proxy's own, as no host gave one.
-    fn is_unanswered(&self) -> bool {
-        false
+    /// Why the answer is the proxy's own, as details of response codes say it; none if a host gave it.
+    fn own_details(&self) -> Option<Box<str>> {
+        None
     }
 
     /// Goes on with both directions; ready with what has come.

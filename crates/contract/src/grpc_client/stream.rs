@@ -22,6 +22,8 @@ pub struct GrpcEnd {
     pub trailers: Box<HeaderMap>,
     /// Whether the call broke off, so that nobody has said how it ended.
     pub broke_off: bool,
+    /// Why the proxy has answered itself, if it has, as details of response codes say it.
+    pub own_details: Option<Box<str>>,
 }
 
 impl GrpcEnd {
@@ -32,6 +34,7 @@ impl GrpcEnd {
             message: message.into(),
             trailers: Box::new(HeaderMap::new(MapKind::ResponseTrailers)),
             broke_off: false,
+            own_details: None,
         }
     }
 
@@ -53,6 +56,7 @@ impl GrpcEnd {
             message: String::from_utf8_lossy(message).into_owned(),
             trailers: Box::new(trailers),
             broke_off: false,
+            own_details: None,
         })
     }
 }
@@ -154,7 +158,7 @@ impl GrpcStream {
                     self.end(GrpcEnd::new(status::UNKNOWN, ""));
                 }
             }
-            CallEvent::Trailers(trailers) => self.end_with(trailers),
+            CallEvent::Trailers(trailers) => self.end_with(trailers, None),
             CallEvent::Reset => {
                 let status = match self.counts {
                     Some(_) => status::UNAVAILABLE,
@@ -171,12 +175,13 @@ impl GrpcStream {
     fn take_head(&mut self, headers: HeaderMap, end_stream: bool) {
         let code = headers.get_str(Known::Status).unwrap_or_default();
         let is_ok = code == "200";
-        let is_unanswered = self.call.as_ref().is_some_and(|call| call.is_unanswered());
+        let own_details = self.call.as_ref().and_then(|call| call.own_details());
+        let is_unanswered = own_details.is_some();
         if self.counts.is_some() && (!is_ok || is_unanswered) {
             return self.end(GrpcEnd::new(status::INTERNAL, ""));
         }
         if end_stream && (is_ok || headers.contains(Known::GrpcStatus)) {
-            return self.end_with(headers);
+            return self.end_with(headers, own_details);
         }
         if !is_ok {
             let status = status_of_http(code.parse().unwrap_or(0));
@@ -200,9 +205,10 @@ impl GrpcStream {
         }
     }
 
-    fn end_with(&mut self, trailers: HeaderMap) {
+    fn end_with(&mut self, trailers: HeaderMap, own_details: Option<Box<str>>) {
         let end = GrpcEnd::of(trailers);
-        self.end(end.unwrap_or_else(|| GrpcEnd::new(status::UNKNOWN, "")));
+        let end = end.unwrap_or_else(|| GrpcEnd::new(status::UNKNOWN, ""));
+        self.end(GrpcEnd { own_details, ..end });
     }
 
     fn end(&mut self, end: GrpcEnd) {

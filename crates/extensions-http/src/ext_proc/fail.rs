@@ -26,12 +26,13 @@ pub(super) struct Failure {
 impl Failure {
     /// The stream to the processor has ended badly.
     pub(super) fn ended(end: &GrpcEnd) -> Self {
-        let how = match end.broke_off {
-            true => "{upstream_reset_after_response_started{remote_reset}}",
-            false => "{via_upstream}",
+        let how = match (&end.own_details, end.broke_off) {
+            (Some(own), _) => format!("{{{own}}}"),
+            (None, true) => "{upstream_reset_after_response_started{remote_reset}}".to_owned(),
+            (None, false) => "{via_upstream}".to_owned(),
         };
         let said = match (end.message.as_str(), end.trailers.is_empty()) {
-            ("", _) => how.to_owned(),
+            ("", _) => how,
             (message, true) => format!("{{{message}}}"),
             (message, false) => format!("{{{message}{how}}}"),
         };

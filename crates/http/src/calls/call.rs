@@ -20,8 +20,8 @@ pub(super) struct Shared {
     events: RefCell<VecDeque<CallEvent>>,
     /// Whether the head of an answer was given to the owner.
     pub(super) has_begun: Cell<bool>,
-    /// Whether that is the proxy's own.
-    pub(super) is_unanswered: Cell<bool>,
+    /// Why that is the proxy's own, if it is.
+    pub(super) own_details: RefCell<Option<Box<str>>>,
 }
 
 /// The body of the request.
@@ -127,8 +127,8 @@ impl HttpCall for Call {
         self.shared.outgoing.borrow().unsent_bytes()
     }
 
-    fn is_unanswered(&self) -> bool {
-        self.shared.is_unanswered.get()
+    fn own_details(&self) -> Option<Box<str>> {
+        self.shared.own_details.borrow().clone()
     }
 
     fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<CallEvent> {

@@ -28,7 +28,8 @@ use super::upload::Upload;
 use crate::exchange::{Account, RetryCount};
 use crate::route::is_grpc;
 use crate::router::{
-    Met, Retries, Verdict, Waited, report_failure, report_head, status_of_failure, text_of_failure,
+    Met, Retries, Verdict, Waited, details_of_failure, report_failure, report_head,
+    status_of_failure, text_of_failure,
 };
 
 /// A wait for another try.
@@ -93,8 +94,15 @@ impl Driver {
         match self.in_time().await {
             Ok(()) => {}
             Err(_) if self.shared.has_begun.get() => self.shared.give(CallEvent::Reset),
-            Err(Ended::TooLate) => self.answer(504, "upstream request timeout", false),
+            Err(Ended::TooLate) => {
+                self.shared
+                    .own_details
+                    .replace(Some("response_timeout".into()));
+                self.answer(504, "upstream request timeout", false);
+            }
             Err(Ended::Failed(error)) => {
+                let details = details_of_failure(&error);
+                self.shared.own_details.replace(Some(details.into()));
                 let text = text_of_failure(error.kind, self.tries.get() > 1);
                 let is_overflow = error.kind == UpstreamErrorKind::Overflow;
                 self.answer(status_of_failure(error.kind), &text, is_overflow);
@@ -418,7 +426,6 @@ impl Driver {
 
     /// Our own answer in the place of a host's.
     fn answer(&self, status: u16, text: &str, is_overflow: bool) {
-        self.shared.is_unanswered.set(true);
         let mut headers = HeaderMap::response();
         if is_grpc(&self.head) {
             headers.set(Known::Status, b"200");

@@ -25,6 +25,8 @@ impl ConnectionManager {
         let stats = &self.stats.http;
         stats.downstream_cx_total.inc();
         stats.downstream_cx_active.inc();
+        // Written as Envoy's is, so that it counts as used.
+        stats.downstream_cx_rx_bytes_buffered.add(0);
         if is_tls {
             stats.downstream_cx_ssl_total.inc();
             stats.downstream_cx_ssl_active.inc();

@@ -200,6 +200,14 @@ pub(crate) fn text_of_failure(kind: UpstreamErrorKind, is_retry: bool) -> String
     )
 }
 
+/// Why a call has no answer of a host, as details of response codes say it.
+pub(crate) fn details_of_failure(error: &UpstreamError) -> String {
+    match error.kind {
+        UpstreamErrorKind::NoHealthyUpstream => "no_healthy_upstream".to_owned(),
+        _ => details_of(error, "upstream_reset_before_response_started"),
+    }
+}
+
 pub(super) fn flags_of(kind: UpstreamErrorKind) -> ResponseFlags {
     match kind {
         UpstreamErrorKind::NoHealthyUpstream | UpstreamErrorKind::HostUnresolved => {

@@ -352,6 +352,12 @@ pub struct HostStatus {
     pub address: Address,
     /// The name that it was resolved from or configured with; may be empty.
     pub hostname: String,
+    /// Its other addresses, if it has several.
+    pub other_addresses: Vec<Address>,
+    /// The port where its health is checked, if that is another address than its own.
+    pub check_port: Option<u16>,
+    /// The name that its health is checked by; may be empty.
+    pub check_hostname: String,
     /// What it counted.
     pub stats: HostCounts,
     /// Why it is not healthy.

@@ -206,6 +206,8 @@ impl Gate {
         self.listener.limits.opened(self.watched_limit.is_some());
         self.stats.downstream_cx_total.inc();
         self.stats.downstream_cx_active.inc();
+        // It is written in any case, as Envoy's is.
+        self.stats.downstream_pre_cx_active.add(0);
         self.worker_stats.downstream_cx_total.inc();
         self.worker_stats.downstream_cx_active.inc();
     }

@@ -1,5 +1,6 @@
 //! Clusters and their hosts as the admin shows them.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 use nuncio_contract::stream_info;
@@ -79,12 +80,11 @@ fn host_status(host: &Host, is_discovered: bool, monitor: Option<Arc<HostMonitor
     let rate = |origin| monitor.as_ref()?.success_rate(origin);
     let totals = host.totals();
     let metadata = host.metadata.as_deref();
+    let check_address = host.check_address();
+    let others = host.addresses.as_deref().unwrap_or_default();
     HostStatus {
         address: match host.shown_address() {
-            stream_info::Address::Ip(address) => Address::Socket {
-                ip: address.ip(),
-                port: address.port(),
-            },
+            stream_info::Address::Ip(address) => ip_address(&address),
             stream_info::Address::Internal(internal) => Address::Internal {
                 listener: internal.listener.to_string(),
                 endpoint_id: internal.endpoint_id.to_string(),
@@ -94,6 +94,11 @@ fn host_status(host: &Host, is_discovered: bool, monitor: Option<Arc<HostMonitor
             },
         },
         hostname: host.hostname.to_string(),
+        other_addresses: others.iter().skip(1).map(ip_address).collect(),
+        check_port: (check_address != host.address).then(|| check_address.port()),
+        check_hostname: (host.check.as_ref())
+            .map(|check| check.hostname.to_string())
+            .unwrap_or_default(),
         stats: HostCounts {
             cx_active: totals.cx_active,
             cx_connect_fail: totals.cx_connect_fail,
@@ -116,6 +121,13 @@ fn host_status(host: &Host, is_discovered: bool, monitor: Option<Arc<HostMonitor
         locality_weight: host.locality_weight,
         success_rate: rate(Origin::External),
         local_origin_success_rate: rate(Origin::Local),
+    }
+}
+
+fn ip_address(address: &SocketAddr) -> Address {
+    Address::Socket {
+        ip: address.ip(),
+        port: address.port(),
     }
 }
 

@@ -215,12 +215,13 @@ fn begin_call(
     Ok(token)
 }
 
-/// How a call ended, with Envoy's word for ends that the host told.
+/// How a call ended, with Envoy's words for who told it.
 fn closing(token: u32, end: GrpcEnd) -> Delivery {
     let by_host = !end.broke_off && !end.trailers.is_empty();
+    let how = end.own_details.as_deref().unwrap_or("via_upstream");
     let message = match (by_host, &end.message[..]) {
-        (true, "") => "via_upstream".to_owned(),
-        (true, said) => format!("{said}{{via_upstream}}"),
+        (true, "") => how.to_owned(),
+        (true, said) => format!("{said}{{{how}}}"),
         (false, said) => said.to_owned(),
     };
     let message = message.into_bytes();

@@ -142,7 +142,6 @@ stat_group! {
     pub struct Http2CodecStats("http2.") {
         counters {
             cookies_total_bytes_too_large,
-            deferred_stream_close,
             dropped_headers_with_underscores,
             goaway_sent,
             header_list_size_too_large,
@@ -168,6 +167,7 @@ stat_group! {
             tx_reset,
         }
         gauges {
+            deferred_stream_close,
             outbound_control_frames_active,
             outbound_frames_active,
             pending_send_bytes,

@@ -89,14 +89,29 @@ fn locality(
 }
 
 fn lb_endpoint(host: &HostStatus) -> Json {
+    let check = Json::object()
+        .with_if(
+            host.check_port.is_some(),
+            "port_value",
+            u32::from(host.check_port.unwrap_or(0)),
+        )
+        .with_if(
+            !host.check_hostname.is_empty(),
+            "hostname",
+            host.check_hostname.as_str(),
+        );
+    let others: Vec<Json> = (host.other_addresses.iter())
+        .map(|address| Json::object().with("address", address.to_json()))
+        .collect();
     let endpoint = Json::object()
         .with("address", host.address.to_json())
-        .with("health_check_config", Json::object())
+        .with("health_check_config", check)
         .with_if(
             !host.hostname.is_empty(),
             "hostname",
             host.hostname.as_str(),
-        );
+        )
+        .with_if(!others.is_empty(), "additional_addresses", others);
     Json::object()
         .with("endpoint", endpoint)
         .with(

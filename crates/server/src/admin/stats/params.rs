@@ -122,7 +122,8 @@ fn choice<T: Copy>(
 
 fn buckets(params: &Params) -> Result<BucketsMode, AdminResponse> {
     let choices = [
-        ("none", BucketsMode::Unset),
+        // Other than nothing at all it has Prometheus shown summaries.
+        ("none", BucketsMode::Summary),
         ("cumulative", BucketsMode::Cumulative),
         ("disjoint", BucketsMode::Disjoint),
         ("detailed", BucketsMode::Detailed),
