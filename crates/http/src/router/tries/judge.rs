@@ -147,7 +147,7 @@ impl<'e, D: Downstream> Tries<'_, 'e, '_, D> {
         {
             self.exchange().state.borrow_mut().response = live.response.clone();
             self.router
-                .with_account(|account| account.inform(status, &live.response));
+                .with_account(|account| account.charge_response(status, &live.response));
             self.under_way.push(one);
             return self.router.inform(status).await;
         }
