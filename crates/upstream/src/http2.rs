@@ -311,14 +311,9 @@ impl Http2Stream {
             Cut::Reset(ErrorCode::REFUSED_STREAM) | Cut::Unprocessed => {
                 (UpstreamErrorKind::RemoteRefusedStream, None)
             }
-            Cut::Reset(code) => {
-                let kind = match code {
-                    ErrorCode::PROTOCOL_ERROR => UpstreamErrorKind::ProtocolError,
-                    ErrorCode::CONNECT_ERROR => UpstreamErrorKind::ConnectError,
-                    _ => UpstreamErrorKind::RemoteReset,
-                };
-                (kind, Some("http2.remote_reset"))
-            }
+            Cut::Reset(ErrorCode::PROTOCOL_ERROR) => (UpstreamErrorKind::ProtocolError, None),
+            Cut::Reset(ErrorCode::CONNECT_ERROR) => (UpstreamErrorKind::ConnectError, None),
+            Cut::Reset(_) => (UpstreamErrorKind::RemoteReset, Some("http2.remote_reset")),
             Cut::Violation(error) => (UpstreamErrorKind::ProtocolError, Some(error.details())),
             Cut::Failed(details) => (UpstreamErrorKind::ProtocolError, details),
             Cut::Gone => (UpstreamErrorKind::ConnectionTermination, None),
@@ -449,7 +444,8 @@ impl Drop for Http2Stream {
         };
         if !(self.is_received && self.sending == Sending::Done) {
             let cut = mailbox.cut.get();
-            if cut.is_none() && !self.is_given_up {
+            let ends_all = self.connection().ends_with(&mailbox);
+            if cut.is_none() && !self.is_given_up && !ends_all {
                 let code = ErrorCode::INTERNAL_ERROR;
                 self.shared()
                     .encode(|codec, out| codec.reset(id, code, out));

@@ -52,6 +52,8 @@ pub struct Http2Settings {
     pub custom_parameters: Box<[(u16, u32)]>,
     /// Whether bytes above 0x7F make a header malformed (`disallow_obs_text`).
     pub disallow_obs_text: bool,
+    /// Whether Envoy's other codec is asked for (`use_oghttp2_codec`), which judges some frames in another way.
+    pub use_oghttp2_codec: bool,
     /// Whether texts in header blocks are shortened by the code of HPACK (`enable_huffman_encoding`).
     pub codes_texts: bool,
     /// When to send PING by itself (`connection_keepalive`).
@@ -80,6 +82,7 @@ impl Default for Http2Settings {
             headers_with_underscores: UnderscoresAction::Allow,
             custom_parameters: Box::default(),
             disallow_obs_text: false,
+            use_oghttp2_codec: false,
             codes_texts: true,
             keepalive: None,
         }

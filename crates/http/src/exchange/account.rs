@@ -38,8 +38,8 @@ pub(crate) struct Account {
     dynamic_stats: bool,
     /// Whether statuses of HTTP are not counted one by one.
     hides_codes: bool,
-    /// Whether a head of 1xx has come, from which on a failure is no answer of the cluster's.
-    is_informed: Cell<bool>,
+    /// Whether a head has come, be it one of 1xx, from which on a failure is no answer of the cluster's.
+    has_answered: Cell<bool>,
     /// Whether the response says that it is a canary's.
     is_canary: Cell<bool>,
     /// Whether a call of gRPC has to end before it is known for the host's success.
@@ -100,7 +100,7 @@ impl Account {
             is_internal,
             dynamic_stats,
             hides_codes: false,
-            is_informed: Cell::new(false),
+            has_answered: Cell::new(false),
             is_canary: Cell::new(false),
             awaits_grpc_end: Cell::new(false),
             apart,
@@ -113,14 +113,9 @@ impl Account {
         self.hides_codes = true;
     }
 
-    /// Counts a head of 1xx.
-    pub(crate) fn inform(&self, status: u16, head: &HeaderMap) {
-        self.is_informed.set(true);
-        self.charge_response(status, head);
-    }
-
-    /// Counts the status of a response, whose head may say that it is a canary's.
+    /// Counts the status of a response, 1xx included, whose head may say that it is a canary's.
     pub(crate) fn charge_response(&self, status: u16, head: &HeaderMap) {
+        self.has_answered.set(true);
         let says_so = head.get(Known::XEnvoyUpstreamCanary) == Some(b"true".as_slice());
         self.is_canary.set(says_so);
         self.charge(status);
@@ -135,9 +130,9 @@ impl Account {
         Some(&*self.host.as_ref()?.host().locality.zone)
     }
 
-    /// Whether a head of 1xx has come, with which the response has begun for Envoy.
-    pub(crate) fn is_informed(&self) -> bool {
-        self.is_informed.get()
+    /// Whether a head has come, be it one of 1xx or one that a filter holds: with it the response has begun for Envoy.
+    pub(crate) fn has_answered(&self) -> bool {
+        self.has_answered.get()
     }
 
     /// The same, whose answer to what takes too long has this status.
@@ -190,7 +185,7 @@ impl Account {
     /// Counts our answer to what took too long, which is an error of the host whatever its status is.
     pub(crate) fn charge_timeout(&self) {
         self.charge_failure(self.timeout_status);
-        if self.is_informed() {
+        if self.has_answered() {
             return;
         }
         if let Some(host) = self.host.as_ref().filter(|_| self.timeout_status < 500) {
@@ -253,7 +248,7 @@ impl Account {
 
     /// Counts the status of our answer to a failure, unless the response had begun.
     pub(crate) fn charge_failure(&self, status: u16) {
-        if !self.is_informed() {
+        if !self.has_answered() {
             self.charge(status);
         }
     }

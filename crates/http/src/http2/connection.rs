@@ -68,7 +68,11 @@ pub(crate) async fn serve(begun: Begun) -> End {
     let stats = &connection.course.manager.stats.http;
     stats.downstream_cx_http2_total.inc();
     stats.downstream_cx_http2_active.inc();
-    connection.stats.nghttp2_downstream_connections.inc();
+    let is_oghttp2 = connection.course.manager.config.http2.use_oghttp2_codec;
+    match is_oghttp2 {
+        true => connection.stats.oghttp2_downstream_connections.inc(),
+        false => connection.stats.nghttp2_downstream_connections.inc(),
+    }
     connection.await_streams();
     connection.set_keepalive();
     let end = poll_fn(|cx| connection.poll_drive(cx)).await;

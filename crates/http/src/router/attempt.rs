@@ -389,7 +389,7 @@ impl<D: Downstream> Router<'_, '_, D> {
             // As in Envoy, the first one stands for all.
             if !std::mem::replace(&mut informed, true) {
                 self.with_account(|account| {
-                    account.inform(read.status, &state.borrow().response);
+                    account.charge_response(read.status, &state.borrow().response);
                 });
                 self.inform(read.status).await?;
             }

@@ -33,13 +33,7 @@ impl<D: Downstream> Router<'_, '_, D> {
         let flags = flags_of(error.kind);
         if self.exchange.response_begun.get() {
             let mut state = self.exchange.state.borrow_mut();
-            self.with_account(|account| {
-                if account.awaits_grpc_end() {
-                    account.broke_off();
-                    let stats = &self.exchange.manager.stats.router;
-                    stats.rq_reset_after_downstream_response_started.inc();
-                }
-            });
+            self.note_broken_grpc();
             state.info.response_flags |= flags;
             state.info.response_code_details =
                 Some(details_of(error, "upstream_reset_after_response_started").into());
@@ -60,10 +54,11 @@ impl<D: Downstream> Router<'_, '_, D> {
             if error.kind == UpstreamErrorKind::Overflow {
                 account.cluster.shared().dropped().count();
             }
-            if account.is_informed() {
+            if account.has_answered() {
                 basic = "upstream_reset_after_response_started";
             }
         });
+        self.note_broken_grpc();
         if let Some(reason) = &error.transport_failure_reason {
             self.exchange
                 .state
@@ -79,6 +74,17 @@ impl<D: Downstream> Router<'_, '_, D> {
             reply = reply.with_header(HeaderName::from(Known::XEnvoyOverloaded), b"true".to_vec());
         }
         Stop::Reply(Box::new(self.with_attempts(reply)))
+    }
+
+    /// Counts a call of gRPC whose response has begun and breaks off.
+    fn note_broken_grpc(&self) {
+        self.with_account(|account| {
+            if account.awaits_grpc_end() {
+                account.broke_off();
+                let stats = &self.exchange.manager.stats.router;
+                stats.rq_reset_after_downstream_response_started.inc();
+            }
+        });
     }
 
     /// What a circuit breaker refused before there was a connection is not the host's affair.

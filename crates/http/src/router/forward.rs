@@ -65,7 +65,8 @@ impl<'e, 'a, D: Downstream> Router<'e, 'a, D> {
                 if has_waited(error.kind) && !self.exchange.response_begun.get() {
                     Box::pin(self.exchange.read_what_is_there()).await?;
                 }
-                Err(self.upstream_failed(&error, false))
+                let attempts = self.exchange.state.borrow().info.attempt_count;
+                Err(self.upstream_failed(&error, attempts.is_some_and(|count| count > 1)))
             }
         }
     }

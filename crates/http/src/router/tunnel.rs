@@ -25,6 +25,7 @@ use nuncio_upstream::UpstreamStream;
 use nuncio_upstream::proxy_protocol::{self, ProxyVersion};
 
 use super::Router;
+use super::attempt::is_http2;
 use super::forward::Failure;
 use super::reply::make_handshake_reply;
 use super::tries::Reading;
@@ -233,7 +234,10 @@ impl<D: Downstream> Router<'_, '_, D> {
     async fn pass_down(&self, up: &RefCell<Up<'_>>, head: ResponseHead) -> Result<(), Failure> {
         let is_open = head.framing == BodyFraming::Tunnel;
         self.exchange.tunnel_answered(is_open);
-        let is_failed_handshake = !is_open && self.awaits_handshake() && has_no_say(head.status);
+        let is_failed_handshake = !is_open
+            && self.awaits_handshake()
+            && has_no_say(head.status)
+            && !is_http2(up.borrow().stream());
         self.strip(is_open);
         let end_stream = is_failed_handshake || up.borrow().is_response_complete();
         if is_failed_handshake {
@@ -296,8 +300,8 @@ pub(crate) fn path_refusal(request: &HeaderMap) -> Option<LocalReply> {
     })
 }
 
-/// Whether an answer other than 101 to a WebSocket handshake comes without its body: all but errors, whose bodies are
-/// for people. (101 that is no upgrade has none.)
+/// Whether an answer other than 101 of HTTP/1 to a WebSocket handshake comes without its body: all but errors, whose
+/// bodies are for people. (101 that is no upgrade has none.)
 pub(super) fn has_no_say(status: u16) -> bool {
     status < 400 && status != 101
 }

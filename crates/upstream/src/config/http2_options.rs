@@ -118,8 +118,9 @@ impl Http2Options {
         if let Some(bytes) = self.max_metadata_size {
             settings.max_metadata_bytes = usize::try_from(bytes).unwrap_or(usize::MAX);
         }
+        settings.use_oghttp2_codec = self.use_oghttp2_codec == Some(true);
         settings.disallow_obs_text =
-            self.disallow_obs_text == Some(true) && self.use_oghttp2_codec == Some(true);
+            self.disallow_obs_text == Some(true) && settings.use_oghttp2_codec;
         parameters::apply(&self.custom_settings_parameters, settings);
         settings.stream_error_on_invalid_http_message = self
             .override_stream_error_on_invalid_http_message

@@ -231,7 +231,8 @@ impl Life {
             Carries::Http1 => traffic.upstream_cx_http1_total.inc(),
             Carries::Http2 => {
                 traffic.upstream_cx_http2_total.inc();
-                pool.core.http2().1.nghttp2_upstream_connections.inc();
+                let (settings, stats) = pool.core.http2();
+                super::count_codec(&stats, settings.use_oghttp2_codec);
             }
             Carries::Http3 => traffic.upstream_cx_http3_total.inc(),
             Carries::Tcp | Carries::Calls | Carries::HttpByAlpn => {}

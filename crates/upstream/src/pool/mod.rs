@@ -37,6 +37,7 @@ pub(crate) use pending::PendingLease;
 use pending::Waiting;
 pub(crate) use preconnect::wants_another;
 pub use shared::count as count_http2;
+pub(crate) use shared::count_codec;
 pub(crate) use shared::{Cut, Http2Connection, Mailbox, SharedLease};
 use tokio::sync::Notify;
 

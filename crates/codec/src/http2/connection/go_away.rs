@@ -19,9 +19,8 @@ impl Connection {
         }
         let last_stream = read_u32(payload).unwrap_or_default() & 0x7fff_ffff;
         let code = read_u32(payload.get(4..).unwrap_or_default()).unwrap_or_default();
-        if self.role == Role::Server && !last_stream.is_multiple_of(2) {
+        if !self.may_be_own_stream(last_stream) {
             let code = ErrorCode::PROTOCOL_ERROR;
-            // The streams of a server have even numbers.
             return Err(ConnectionError::Silent(
                 code,
                 "GOAWAY: invalid last_stream_id",
@@ -41,6 +40,16 @@ impl Connection {
             last_stream,
             code: ErrorCode(code),
         }))
+    }
+
+    /// Whether a stream has a number of ours: those of a server are even, those of a client odd. Envoy's other codec
+    /// does not look at what a host names.
+    fn may_be_own_stream(&self, number: u32) -> bool {
+        let is_even = number.is_multiple_of(2);
+        match self.role {
+            Role::Server => is_even,
+            Role::Client => !is_even || number == 0 || self.settings.use_oghttp2_codec,
+        }
     }
 
     /// Whether the peer has said that the connection goes away.

@@ -11,6 +11,7 @@ use super::one_try::{LiveTry, OneTry, Stage};
 use super::{NextTry, Tries};
 use crate::downstream::Downstream;
 use crate::exchange::{Account, RetryCount, Stop};
+use crate::router::attempt::is_http2;
 use crate::router::failure::status_of_failure;
 use crate::router::forward::Failure;
 use crate::router::outliers;
@@ -147,7 +148,7 @@ impl<'e, D: Downstream> Tries<'_, 'e, '_, D> {
         {
             self.exchange().state.borrow_mut().response = live.response.clone();
             self.router
-                .with_account(|account| account.inform(status, &live.response));
+                .with_account(|account| account.charge_response(status, &live.response));
             self.under_way.push(one);
             return self.router.inform(status).await;
         }
@@ -169,7 +170,9 @@ impl<'e, D: Downstream> Tries<'_, 'e, '_, D> {
         self.router.set_host(Some(&one.host));
         let mut could_not = false;
         // An answer that grants no WebSocket is passed on whatever it is that is tried again.
-        let is_final = self.router.awaits_handshake() && has_no_say(status);
+        let is_final = self.router.awaits_handshake()
+            && has_no_say(status)
+            && !is_http2(live.up.borrow().stream());
         if let Some(retries) = self.retries.as_ref().filter(|_| !is_final) {
             let worker = &*self.exchange().manager.worker;
             let state = self.exchange().state.borrow();

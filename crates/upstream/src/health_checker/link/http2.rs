@@ -14,7 +14,7 @@ use nuncio_net::transport::Transport;
 use super::{Broken, Gone, Part};
 use crate::cluster::ClusterShared;
 use crate::http2_wire::Wire;
-use crate::pool::count_http2;
+use crate::pool::{count_codec, count_http2};
 
 /// The connection and the request under way.
 pub(crate) struct Http2Link {
@@ -29,7 +29,7 @@ impl Http2Link {
     pub(super) fn new(cluster: &ClusterShared, transport: Transport) -> Self {
         let settings = Rc::new((*cluster.settings.http.http2).clone());
         let stats: Arc<Http2CodecStats> = cluster.scope().worker_group();
-        stats.nghttp2_upstream_connections.inc();
+        count_codec(&stats, settings.use_oghttp2_codec);
         Self {
             wire: Wire::new(transport, |out| Codec::client(settings, out), Buffer::new()),
             stats,

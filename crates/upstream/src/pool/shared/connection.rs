@@ -47,6 +47,10 @@ pub(crate) struct Http2Connection {
     is_leaving: Cell<bool>,
     /// Whether the host broke the protocol, or left too much unread.
     has_failed: Cell<bool>,
+    /// Whether what the host sent has ended the last request of a connection that is leaving.
+    ends_by_answer: Cell<bool>,
+    /// Whether the host had answered all that it has by the time it left.
+    left_behind_answers: Cell<bool>,
     deadlines: Deadlines<3>,
     keepalive: Http2Keepalive,
     pub(crate) id: u64,
@@ -84,7 +88,7 @@ impl Http2Connection {
         let keepalive = Http2Keepalive::new(&settings, now, chance(now));
         let wire = Wire::new(transport, |out| Codec::client(settings, out), Buffer::new());
         if pool.carries == crate::pool::Carries::HttpByAlpn {
-            stats.nghttp2_upstream_connections.inc();
+            super::count_codec(&stats, false);
         }
         let new = Rc::new(Http2Connection {
             stats,
@@ -96,6 +100,8 @@ impl Http2Connection {
             requests_left: Cell::new(requests_left),
             is_leaving: Cell::new(false),
             has_failed: Cell::new(false),
+            ends_by_answer: Cell::new(false),
+            left_behind_answers: Cell::new(false),
             deadlines: Deadlines::default(),
             keepalive,
             id: life.id,
@@ -157,10 +163,33 @@ impl Http2Connection {
 
     /// A request is done with its stream; its lease ends next.
     pub(crate) fn stream_ended(&self, id: StreamId) {
-        if self.shared.streams.borrow_mut().remove(&id).is_some() {
+        let ended = self.shared.streams.borrow_mut().remove(&id);
+        if let Some(mailbox) = ended {
             self.stats.streams_active.dec();
+            let is_last = self.is_leaving.get() && self.is_unused();
+            self.ends_by_answer
+                .set(is_last && self.was_ended_by_host(&mailbox));
         }
         self.note_counts();
+    }
+
+    /// Whether the connection will end with a request that its host has answered, so that there is no stream to be
+    /// reset.
+    pub(crate) fn ends_with(&self, answered: &Mailbox) -> bool {
+        let streams = self.shared.streams.borrow().len();
+        self.is_leaving.get()
+            && self.reserved.get() == 0
+            && streams == 1
+            && answered.is_complete.get()
+    }
+
+    /// Whether what came from the host ended the stream while it was read. A reset behind GOAWAY does not count.
+    fn was_ended_by_host(&self, mailbox: &Mailbox) -> bool {
+        match mailbox.cut.get() {
+            None => mailbox.is_complete.get() && !self.left_behind_answers.get(),
+            Some(Cut::Reset(_)) => !self.shared.wire.borrow().codec.peer_goes_away(),
+            Some(_) => false,
+        }
     }
 
     fn is_unused(&self) -> bool {
@@ -217,6 +246,10 @@ impl Http2Connection {
             }
             self.shared.let_streams_go_on();
             if self.is_leaving.get() && self.is_unused() {
+                // Envoy closes while it reads, which its codec takes for an error.
+                if self.ends_by_answer.get() {
+                    self.core.traffic.upstream_cx_protocol_error.inc();
+                }
                 return Poll::Ready(Ended::Local);
             }
             if self.is_leaving.get() && self.has_cut_all() {
@@ -316,6 +349,9 @@ impl Http2Connection {
     pub(crate) fn host_leaves(&self) {
         if !self.is_leaving.replace(true) {
             self.core.traffic.upstream_cx_close_notify.inc();
+            let streams = self.shared.mailboxes();
+            self.left_behind_answers
+                .set(streams.iter().all(|stream| stream.is_complete.get()));
         }
         loop {
             let next = self

@@ -18,6 +18,7 @@ use std::sync::Arc;
 pub(crate) use connection::Http2Connection;
 pub(crate) use mailbox::{Cut, Mailbox};
 pub use steps::count;
+pub(crate) use steps::count_codec;
 
 use nuncio_codec::http2::ErrorCode;
 
@@ -123,7 +124,8 @@ impl<C: Shareable> SharedLease<C> {
 }
 
 impl SharedLease {
-    /// Counts a request that ended before both sides had, by who ended it; it is ours if nothing else did.
+    /// Counts a request that ended before both sides had, by who ended it; it is ours if nothing else did. As in
+    /// Envoy, a reset because of an error in the protocol counts as ours, and some resets count as nobody's.
     pub(crate) fn count_reset(&self, cut: Option<Cut>) {
         let traffic = &self.pool.core.traffic;
         match cut {

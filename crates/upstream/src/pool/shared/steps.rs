@@ -112,6 +112,14 @@ impl Http2Connection {
     }
 }
 
+/// Counts a connection by the codec that Envoy would have for it.
+pub(crate) fn count_codec(stats: &Http2CodecStats, is_oghttp2: bool) {
+    match is_oghttp2 {
+        true => stats.oghttp2_upstream_connections.inc(),
+        false => stats.nghttp2_upstream_connections.inc(),
+    }
+}
+
 /// Adds what the codec has counted to the stats, whichever side we are.
 pub fn count(stats: &Http2CodecStats, counts: &Http2Counts) {
     let add = [
