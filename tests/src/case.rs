@@ -432,10 +432,13 @@ pub enum ClientStep {
         /// How many.
         take: usize,
     },
-    /// Wait until an upstream has seen the head of a request that it had not seen before.
+    /// Wait until an upstream has seen the heads of so many requests in this exchange.
     AwaitUpstream {
         /// The upstream.
         await_upstream: String,
+        /// How many.
+        #[serde(default = "http2::one")]
+        requests: usize,
     },
     /// Wait until the proxy's admin shows a stat with a value.
     AwaitStat {

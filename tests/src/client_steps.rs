@@ -166,9 +166,12 @@ fn play_steps(
                     return Ok(received);
                 }
             }
-            ClientStep::AwaitUpstream { await_upstream } => {
+            ClientStep::AwaitUpstream {
+                await_upstream,
+                requests,
+            } => {
                 let upstream = setup.upstreams.get(await_upstream);
-                if !upstream.is_some_and(|upstream| upstream.await_heads(1)) {
+                if !upstream.is_some_and(|upstream| upstream.await_heads(*requests)) {
                     received
                         .notes
                         .push(format!("upstream {await_upstream} saw no request"));

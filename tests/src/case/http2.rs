@@ -99,7 +99,7 @@ pub enum ClientHttp2Step {
     Frame(Box<FrameStep>),
 }
 
-fn one() -> usize {
+pub(super) fn one() -> usize {
     1
 }
 
