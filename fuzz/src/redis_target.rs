@@ -51,7 +51,7 @@ fn values(limits: Limits, bytes: &[u8], piece: usize) -> (Vec<Value>, Result<(),
 /// What only version 3 has is not written as it was.
 fn has_unwritten(value: &Value) -> bool {
     match value {
-        Value::Other => true,
+        Value::Other(_) | Value::Push => true,
         Value::Array(values) => values.iter().any(has_unwritten),
         _ => false,
     }

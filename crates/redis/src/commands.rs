@@ -129,7 +129,7 @@ pub(crate) fn reads_only(words: &Words) -> bool {
 pub(crate) fn is_known(name: &str) -> bool {
     matches!(
         kind(name),
-        Some(Simple | Eval | Sum | Mget | Mset | AllHosts)
+        Some(Simple | Eval | Sum | Mget | Mset | AllHosts | RandomHost)
     )
 }
 

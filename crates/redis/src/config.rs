@@ -109,7 +109,7 @@ fn register(scope: &Scope, custom: &[String], in_micros: bool) -> HashMap<Box<st
     let known = COMMANDS.iter().map(|(name, _)| *name);
     let each = known.chain(custom.iter().map(String::as_str));
     let scopes = each.filter_map(|name| {
-        let scope = scope.scope(&format!("command.{name}"))?;
+        let scope = scope.scope(&format!("command.{}", name.to_ascii_lowercase()))?;
         scope.register::<CommandStats>();
         match in_micros {
             true => scope.register::<LatencyMicros>(),

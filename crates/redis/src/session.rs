@@ -15,8 +15,8 @@ use tokio::sync::oneshot;
 
 use crate::commands::{Kind, Words, kind, word};
 use crate::on_worker::{Counts, OnWorker};
-use crate::splitter::{self, Begun, Login, Outcome, Said, answer};
-use crate::transaction::{Transaction, not_within};
+use crate::splitter::{self, Begun, Login, Outcome, Said, answer, not_within};
+use crate::transaction::Transaction;
 
 /// A client with so many commands that are not answered is not read.
 const MAX_PENDING: usize = 1024;
@@ -188,7 +188,10 @@ impl<'a> Session<'a> {
         };
         let name = String::from_utf8_lossy(word(&words, 0)).to_ascii_lowercase();
         let services = &self.proxy.worker.services;
-        let said = answer(&name, &words, &mut self.login, || services.wall());
+        let is_within = self.transaction.is_active;
+        let said = answer(&name, &words, &mut self.login, is_within, || {
+            services.wall()
+        });
         match said {
             Said::Answer(value) => Pending::Ready(value),
             Said::Hello(begun) => {

@@ -11,7 +11,7 @@ use nuncio_codec::resp::Value;
 use crate::around::Around;
 use crate::client::Client;
 use crate::commands::{Kind, Words, kind, word};
-use crate::splitter::{Begun, NO_HOST, plain};
+use crate::splitter::{Begun, NO_HOST, not_within, plain, text_of_wrong_number};
 
 /// A client's transaction.
 #[derive(Default)]
@@ -50,17 +50,14 @@ fn may_be_part(name: &str) -> bool {
     )
 }
 
-/// What is said of one that may not.
-pub(crate) fn not_within(name: &[u8]) -> Vec<u8> {
-    let name = String::from_utf8_lossy(name);
-    format!("'{name}' command is not supported within transaction").into_bytes()
-}
-
 impl Transaction {
     /// Takes a command that begins or ends it, or is part of it.
     pub(crate) fn take(&mut self, name: &str, words: &Words, around: &Around<'_>) -> Begun {
         if !may_be_part(name) {
             return Begun::Said(Value::Error(not_within(word(words, 0))));
+        }
+        if name == "watch" && words.len() < 2 {
+            return Begun::Said(Value::Error(text_of_wrong_number(words)));
         }
         if let Some(said) = self.answer_here(name) {
             return Begun::Said(said);

@@ -17,8 +17,8 @@ pub struct Limits {
     pub allows_lines: bool,
 }
 
-const MAX_LINE_BYTES: usize = 64 << 10;
-const MAX_DEPTH: usize = 32;
+const MAX_LINE_BYTES: usize = 1 << 20;
+const MAX_DEPTH: usize = 127;
 
 /// Reads values one after another.
 #[derive(Debug)]
@@ -47,8 +47,10 @@ struct Open {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Kind {
     Array,
-    /// Of version 3.
+    /// A map or a set of version 3.
     Other,
+    /// What comes unasked, whatever it is.
+    Push,
     /// What stands before a value and says something of it.
     Attribute,
 }
@@ -56,7 +58,8 @@ enum Kind {
 #[derive(Clone, Copy, Debug)]
 struct Body {
     length: usize,
-    is_other: bool,
+    /// `$`, `!` or `=`.
+    kind: u8,
 }
 
 /// What came of a piece.
@@ -115,7 +118,7 @@ impl Decoder {
                     self.value_bytes = 0;
                     return Ok(Some(done));
                 };
-                if open.kind == Kind::Array {
+                if matches!(open.kind, Kind::Array | Kind::Other) {
                     open.values.push(done);
                 }
                 open.missing -= 1;
@@ -125,7 +128,8 @@ impl Decoder {
                 }
                 done = match open.kind {
                     Kind::Array => Value::Array(open.values),
-                    Kind::Other => Value::Other,
+                    Kind::Other => Value::Other(Box::new(Value::Array(open.values))),
+                    Kind::Push => Value::Push,
                     Kind::Attribute => break,
                 };
             }
@@ -145,7 +149,7 @@ impl Decoder {
             return Err(ProtocolError);
         }
         let is_number = b"*$:%~>|!=".contains(&kind);
-        let Some(end) = end_of_line(rest, self.looked) else {
+        let Some(end) = end_of_line(rest, self.looked)? else {
             self.looked = rest.len().saturating_sub(1);
             let starts_well = !is_number || may_become_number(rest.get(1..).unwrap_or_default());
             return match rest.len() <= MAX_LINE_BYTES && starts_well {
@@ -167,8 +171,9 @@ impl Decoder {
         let step = match kind {
             b'+' => Step::Value(Value::Simple(text.to_vec())),
             b'-' => Step::Value(Value::Error(text.to_vec())),
-            b'_' => Step::Value(Value::Null),
-            b'#' | b',' | b'(' => Step::Value(Value::Other),
+            b'_' if text.is_empty() => Step::Value(Value::Null),
+            b'#' | b',' | b'(' => Step::Value(of_version_3(kind, text).ok_or(ProtocolError)?),
+            b'_' => return Err(ProtocolError),
             _ => {
                 let number = number(text).ok_or(ProtocolError)?;
                 self.begin(kind, number)?
@@ -178,33 +183,36 @@ impl Decoder {
         Ok(step)
     }
 
-    /// Whether a command begins here that may be a line.
+    /// Whether a command begins here that may be a line; behind an attribute it may not.
     fn may_be_line(&self) -> bool {
-        self.limits.allows_lines && self.open.is_empty()
+        self.limits.allows_lines && self.open.is_empty() && self.value_bytes == 0
     }
 
     /// What begins with a length, or is a number.
-    fn begin(&mut self, kind: u8, number: i64) -> Result<Step, ProtocolError> {
+    fn begin(&mut self, kind: u8, number: Number) -> Result<Step, ProtocolError> {
         if kind == b':' {
-            return Ok(Step::Value(Value::Integer(number)));
+            return Ok(Step::Value(Value::Integer(number.value)));
         }
-        let Ok(length) = usize::try_from(number) else {
-            return Ok(Step::Value(Value::Null));
-        };
+        if number.is_negative {
+            // A null of version 2; no other length is negative, not even `-0`.
+            return match (kind, number.value) {
+                (b'$' | b'*', -1) => Ok(Step::Value(Value::Null)),
+                _ => Err(ProtocolError),
+            };
+        }
+        let length = usize::try_from(number.value).map_err(|_| ProtocolError)?;
         if matches!(kind, b'$' | b'!' | b'=') {
             if length > self.limits.max_value_bytes {
                 return Err(ProtocolError);
             }
-            self.body = Some(Body {
-                length,
-                is_other: kind != b'$',
-            });
+            self.body = Some(Body { length, kind });
             return Ok(Step::Going);
         }
         let (kind, missing) = match kind {
             b'*' => (Kind::Array, length),
             b'%' => (Kind::Other, length.saturating_mul(2)),
             b'|' => (Kind::Attribute, length.saturating_mul(2)),
+            b'>' if self.open.is_empty() => (Kind::Push, length),
             _ => (Kind::Other, length),
         };
         if missing > self.limits.max_elements || self.open.len() >= MAX_DEPTH {
@@ -220,7 +228,8 @@ impl Decoder {
         }
         Ok(match kind {
             Kind::Array => Step::Value(Value::Array(Vec::new())),
-            Kind::Other => Step::Value(Value::Other),
+            Kind::Other => Step::Value(Value::Other(Box::new(Value::Array(Vec::new())))),
+            Kind::Push => Step::Value(Value::Push),
             Kind::Attribute => Step::Going,
         })
     }
@@ -233,9 +242,15 @@ impl Decoder {
             [] | [b'\r'] => return Ok(Step::Short),
             _ => return Err(ProtocolError),
         }
-        let value = match body.is_other {
-            true => Value::Other,
-            false => Value::Bulk(rest.get(..body.length).unwrap_or_default().to_vec()),
+        let text = rest.get(..body.length).unwrap_or_default();
+        let value = match body.kind {
+            b'$' => Value::Bulk(text.to_vec()),
+            // What says of what kind it is: three letters and a colon.
+            b'=' => match text.split_at_checked(4) {
+                Some(([_, _, _, b':'], text)) => Value::Other(Box::new(Value::bulk(text))),
+                _ => return Err(ProtocolError),
+            },
+            _ => Value::error(text),
         };
         self.body = None;
         self.take(body.length + 2)?;
@@ -253,16 +268,22 @@ impl Decoder {
     }
 }
 
-/// Where a line ends, before its `\r\n`; nothing before `from` has to be looked at.
-fn end_of_line(bytes: &[u8], from: usize) -> Option<usize> {
-    let rest = bytes.get(from..)?;
-    let found = rest.windows(2).position(|pair| pair == b"\r\n")?;
-    Some(from + found)
+/// Where a line ends, before its `\r\n`; nothing before `from` has to be looked at. A `\r` stands nowhere else.
+fn end_of_line(bytes: &[u8], from: usize) -> Result<Option<usize>, ProtocolError> {
+    let rest = bytes.get(from..).unwrap_or_default();
+    let Some(found) = memchr::memchr(b'\r', rest) else {
+        return Ok(None);
+    };
+    match rest.get(found + 1) {
+        Some(b'\n') => Ok(Some(from + found)),
+        Some(_) => Err(ProtocolError),
+        None => Ok(None),
+    }
 }
 
 /// Whether a command that is a line may begin so.
 fn is_of_line(first: u8) -> bool {
-    matches!(first, b' '..=b'~' | b'\t' | b'\r')
+    first.is_ascii_alphanumeric() || inline::is_blank(first) || matches!(first, b'"' | b'\'')
 }
 
 /// Whether what has come of a number may go on to be one.
@@ -272,24 +293,53 @@ fn may_become_number(text: &[u8]) -> bool {
     digits.iter().all(u8::is_ascii_digit)
 }
 
-/// A number; without any digits it is 0, as in Envoy.
-fn number(text: &[u8]) -> Option<i64> {
+/// A number, and whether it has a sign, which `-0` has too.
+#[derive(Clone, Copy)]
+struct Number {
+    value: i64,
+    is_negative: bool,
+}
+
+fn number(text: &[u8]) -> Option<Number> {
     let (is_negative, digits) = match text.strip_prefix(b"-") {
         Some(digits) => (true, digits),
         None => (false, text),
     };
-    let mut number: i64 = 0;
+    if digits.is_empty() {
+        return None;
+    }
+    let mut value: i64 = 0;
     for digit in digits {
         if !digit.is_ascii_digit() {
             return None;
         }
         let digit = i64::from(digit - b'0');
-        number = number.checked_mul(10)?;
-        number = match is_negative {
-            true => number.checked_sub(digit)?,
-            false => number.checked_add(digit)?,
+        value = value.checked_mul(10)?;
+        value = match is_negative {
+            true => value.checked_sub(digit)?,
+            false => value.checked_add(digit)?,
         };
     }
-    // A length of `-0` is none.
-    Some(number)
+    Some(Number { value, is_negative })
+}
+
+/// A truth value (`#`), a number with a fraction (`,`) or one of any length (`(`).
+fn of_version_3(kind: u8, text: &[u8]) -> Option<Value> {
+    let is_well = match (kind, text) {
+        (b'#', b"t") => return Some(Value::Other(Box::new(Value::Integer(1)))),
+        (b'#', b"f") => return Some(Value::Other(Box::new(Value::Integer(0)))),
+        (b',', _) => is_fraction(text),
+        (b'(', _) => {
+            let digits = text.strip_prefix(b"-").or_else(|| text.strip_prefix(b"+"));
+            let digits = digits.unwrap_or(text);
+            !digits.is_empty() && digits.iter().all(u8::is_ascii_digit)
+        }
+        _ => false,
+    };
+    is_well.then(|| Value::Other(Box::new(Value::bulk(text))))
+}
+
+fn is_fraction(text: &[u8]) -> bool {
+    let text = std::str::from_utf8(text).unwrap_or_default();
+    text.parse::<f64>().is_ok()
 }

@@ -5,7 +5,8 @@ use super::Value;
 /// Writes a value behind what is there.
 pub fn encode(value: &Value, out: &mut Vec<u8>) {
     match value {
-        Value::Null | Value::Other => out.extend_from_slice(b"$-1\r\n"),
+        Value::Other(value) => encode(value, out),
+        Value::Null | Value::Push => out.extend_from_slice(b"$-1\r\n"),
         Value::Integer(number) => line(b':', number.to_string().as_bytes(), out),
         Value::Simple(text) => line(b'+', text, out),
         Value::Error(text) => line(b'-', text, out),

@@ -1,16 +1,18 @@
-//! Commands as lines: words between blanks, in quotes if they have blanks themselves, as Redis reads them.
+//! Commands as lines: words between blanks, in quotes if they have blanks themselves, as Envoy reads
+//! them: a word is in quotes as a whole; within one `'` is a letter, and `"` a mistake.
 
 use super::ProtocolError;
 
 /// The words of a line without its end.
 ///
 /// # Errors
-/// A quote is not closed, or something stands right behind one.
+/// A quote is not closed, or something stands right behind one, or before one that is `"`.
 pub(super) fn words(line: &[u8]) -> Result<Vec<Vec<u8>>, ProtocolError> {
     let mut words = Vec::new();
     let mut rest = line;
     loop {
-        rest = rest.trim_ascii_start();
+        let blanks = rest.iter().take_while(|byte| is_blank(**byte)).count();
+        rest = rest.get(blanks..).unwrap_or_default();
         if rest.is_empty() {
             return Ok(words);
         }
@@ -20,25 +22,21 @@ pub(super) fn words(line: &[u8]) -> Result<Vec<Vec<u8>>, ProtocolError> {
     }
 }
 
-fn next_word(mut rest: &[u8]) -> Result<(Vec<u8>, &[u8]), ProtocolError> {
+fn next_word(rest: &[u8]) -> Result<(Vec<u8>, &[u8]), ProtocolError> {
     let mut word = Vec::new();
-    while let Some((&first, behind)) = rest.split_first() {
-        match first {
-            b'"' | b'\'' => {
-                rest = quoted(first, behind, &mut word)?;
-                if rest.first().is_some_and(|next| !next.is_ascii_whitespace()) {
-                    return Err(ProtocolError);
-                }
-                break;
-            }
-            blank if blank.is_ascii_whitespace() => break,
-            byte => {
-                word.push(byte);
-                rest = behind;
-            }
-        }
+    if let Some((quote @ (b'"' | b'\''), behind)) = rest.split_first() {
+        let behind = quoted(*quote, behind, &mut word)?;
+        return match behind.first().is_some_and(|next| !is_blank(*next)) {
+            true => Err(ProtocolError),
+            false => Ok((word, behind)),
+        };
     }
-    Ok((word, rest))
+    let end = rest.iter().position(|byte| is_blank(*byte));
+    let (plain, behind) = rest.split_at(end.unwrap_or(rest.len()));
+    match plain.contains(&b'"') {
+        true => Err(ProtocolError),
+        false => Ok((plain.to_vec(), behind)),
+    }
 }
 
 /// Takes what is in quotes; what stands behind them.
@@ -76,6 +74,11 @@ fn quoted<'l>(
             _ => word.push(first),
         }
     }
+}
+
+/// What stands between words.
+pub(super) fn is_blank(byte: u8) -> bool {
+    matches!(byte, b'\t'..=b'\r' | b' ')
 }
 
 fn is_hex(byte: u8) -> bool {

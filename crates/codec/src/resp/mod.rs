@@ -1,9 +1,9 @@
 //! RESP, the protocol of Redis: values in bytes, both ways. Bytes in, values out; no clock, no sockets.
 //!
-//! Version 2 is read and written; values of version 3 are read as far as to know where they end, and are
-//! [`Value::Other`] or null. A client may send a command as a line of words ([`inline`]), as telnet does. Limits are
-//! those of [`Limits`]; a line has 64 KiB at most, as in Redis, and values stand 32 deep in each other at most, where
-//! Envoy knows no limit. Nothing is allocated for what a length announces before it has come. Follows Envoy where it
+//! Version 2 is read and written; values of version 3 are read too, and as in Envoy written as version 2 has them: truth
+//! values as numbers, maps and sets as arrays, other texts and numbers as bytes. A client may send a command as a line of words ([`inline`]), as telnet does. Limits are
+//! those of [`Limits`]; a line has 1 MiB at most, where Envoy knows no limit, and arrays stand 127 deep in each other at
+//! most, as in Envoy. Nothing is allocated for what a length announces before it has come. Follows Envoy where it
 //! differs from Redis: a null array is a null.
 
 mod decode;
@@ -30,8 +30,10 @@ pub enum Value {
     Bulk(Vec<u8>),
     /// Values in their order.
     Array(Vec<Value>),
-    /// What only version 3 has.
-    Other,
+    /// What only version 3 has, as clients of version 2 get it.
+    Other(Box<Value>),
+    /// What a host says unasked in version 3.
+    Push,
 }
 
 impl Value {

@@ -49,21 +49,28 @@ fn a_null_array_is_a_null() {
 }
 
 #[test]
-fn what_only_version_3_has_ends_where_it_ends() {
-    let bytes =
-        b"%1\r\n+a\r\n*1\r\n:1\r\n#t\r\n,1.5\r\n=5\r\ntxt:a\r\n_\r\n|1\r\n+k\r\n+v\r\n:1\r\n";
-    let other = || Value::Other;
+fn what_only_version_3_has_becomes_what_version_2_has() {
+    let bytes = b"%1\r\n+a\r\n*1\r\n:1\r\n#t\r\n,1.5\r\n=5\r\ntxt:a\r\n_\r\n|1\r\n+k\r\n+v\r\n:1\r\n>1\r\n+x\r\n(-12\r\n~0\r\n!1\r\na\r\n";
+    let other = |value| Value::Other(Box::new(value));
+    let map = vec![Value::simple("a"), Value::Array(vec![Value::Integer(1)])];
     assert_eq!(
         read(bytes, 3),
         Ok(vec![
-            other(),
-            other(),
-            other(),
-            other(),
+            other(Value::Array(map)),
+            other(Value::Integer(1)),
+            other(Value::bulk("1.5")),
+            other(Value::bulk("a")),
             Value::Null,
-            Value::Integer(1)
+            Value::Integer(1),
+            Value::Push,
+            other(Value::bulk("-12")),
+            other(Value::Array(vec![])),
+            Value::error("a"),
         ])
     );
+    let mut out = Vec::new();
+    encode(&other(Value::Integer(1)), &mut out);
+    assert_eq!(out, b":1\r\n");
 }
 
 #[test]
@@ -79,6 +86,12 @@ fn lines_are_commands() {
         Ok(Some(command(&["set", "q\nA\"", ""])))
     );
     assert_eq!(line("\r\n"), Ok(Some(command(&[]))));
+    assert_eq!(
+        line("\n\x0bget a'b\r\n"),
+        Ok(Some(command(&["get", "a'b"])))
+    );
+    assert_eq!(line("get a\"b\"\r\n"), Err(ProtocolError));
+    assert_eq!(line("@get\r\n"), Err(ProtocolError));
     assert_eq!(line("get a\n"), Ok(None));
     assert_eq!(line("get \"a\r\n"), Err(ProtocolError));
     assert_eq!(line("get \"a\"b\r\n"), Err(ProtocolError));
@@ -96,6 +109,17 @@ fn what_is_no_value_is_refused_as_soon_as_it_shows() {
         b":1x\r\n",
         b":99999999999999999999\r\n",
         b"*1\r\n\r\n",
+        b"*-2\r\n",
+        b"$-0\r\n",
+        b"%-1\r\n",
+        b":\r\n",
+        b"_x\r\n",
+        b"#T\r\n",
+        b",1.5.5\r\n",
+        b"(-\r\n",
+        b"=4\r\nabcd\r\n",
+        b"+O\rK",
+        b"|1\r\n+a\r\n+b\r\nPING\r\n",
     ] {
         assert_eq!(read(bad, 1), Err(ProtocolError), "{bad:?}");
     }
@@ -105,8 +129,9 @@ fn what_is_no_value_is_refused_as_soon_as_it_shows() {
 fn limits_hold_before_anything_is_kept() {
     assert_eq!(read(b"*11\r\n", 9), Err(ProtocolError));
     assert_eq!(read(b"$1001\r\n", 9), Err(ProtocolError));
-    assert_eq!(read(&b"*1\r\n".repeat(33), 9), Err(ProtocolError));
-    assert_eq!(read(&vec![b'a'; 70_000], 1 << 20), Err(ProtocolError));
+    assert_eq!(read(&b"*1\r\n".repeat(127), 9), Ok(vec![]));
+    assert_eq!(read(&b"*1\r\n".repeat(128), 9), Err(ProtocolError));
+    assert_eq!(read(&vec![b'a'; 1_100_000], 2 << 20), Err(ProtocolError));
 }
 
 #[test]

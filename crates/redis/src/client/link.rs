@@ -27,7 +27,8 @@ const FLUSH: usize = 1;
 const LIMITS: Limits = Limits {
     max_value_bytes: 512 << 20,
     max_elements: 1 << 24,
-    allows_lines: false,
+    // As in Envoy, whatever a host means by it.
+    allows_lines: true,
 };
 
 /// Runs a connection to its end.
@@ -204,13 +205,15 @@ impl Link<'_> {
         self.input.clear();
         loop {
             let value = match self.decoder.next_value() {
-                Ok(Some(Value::Other)) | Err(_) => {
+                Err(_) => {
                     let traffic = self.shared.cluster.traffic_stats();
                     traffic.upstream_cx_protocol_error.inc();
                     self.shared.host.counters().rq_error.inc();
                     self.shared.host.report(Outcome::Answered(500));
                     return false;
                 }
+                // Nobody has asked for it.
+                Ok(Some(Value::Push)) => continue,
                 Ok(Some(value)) => value,
                 Ok(None) => return true,
             };

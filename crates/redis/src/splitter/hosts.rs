@@ -2,7 +2,7 @@
 
 use nuncio_codec::resp::Value;
 
-use super::{Begun, NO_HOST, Outcome, fragments, info, plain, words_of};
+use super::{Begun, NO_HOST, Outcome, fragments, in_one_line, info, number_of, plain, words_of};
 use crate::around::Around;
 use crate::commands::{Words, word};
 
@@ -135,7 +135,7 @@ pub(super) fn one(words: &Words, around: &Around<'_>) -> Begun {
             let mut text = b"ERR cluster subcommand '".to_vec();
             text.extend_from_slice(&known);
             text.extend_from_slice(b"' is not supported");
-            return Begun::error(text);
+            return Begun::error(in_one_line(text));
         }
     }
     let pool = around.pool_of_none(words);
@@ -147,16 +147,16 @@ pub(super) fn one(words: &Words, around: &Around<'_>) -> Begun {
 
 /// `INFO.SHARD <number> [sections]`.
 pub(super) fn shard(words: &Words, around: &Around<'_>) -> Begun {
+    let number = number_of(word(words, 1)).and_then(|number| usize::try_from(number).ok());
+    let Some(number) = number else {
+        return Begun::error("ERR invalid shard_id - must be a numeric shard index");
+    };
     let Some(pool) = around.pool_of_none(words) else {
         return Begun::error(NO_HOST);
     };
     let count = pool.shard_count();
     let Some(last) = count.checked_sub(1) else {
         return Begun::error(NO_HOST);
-    };
-    let number = std::str::from_utf8(word(words, 1)).ok();
-    let Some(number) = number.and_then(|text| text.parse::<usize>().ok()) else {
-        return Begun::error("ERR invalid shard_id - must be a numeric shard index");
     };
     if number > last {
         return Begun::error(format!("ERR shard_id {number} out of range (0-{last})"));

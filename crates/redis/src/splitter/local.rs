@@ -4,7 +4,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use nuncio_codec::resp::Value;
 
-use super::{Begun, Outcome};
+use super::{Begun, Outcome, in_one_line, not_within, number_of};
 use crate::commands::{Kind, Words, kind, word};
 use crate::config::RedisProxyConfig;
 
@@ -75,11 +75,12 @@ impl<'c> Login<'c> {
     }
 }
 
-/// What is said of a command whose name in lower case is `name`.
+/// What is said of a command whose name in lower case is `name`, within a transaction or not.
 pub(crate) fn answer(
     name: &str,
     words: &Words,
     login: &mut Login<'_>,
+    is_within: bool,
     now: impl FnOnce() -> SystemTime,
 ) -> Said {
     let is_custom = || {
@@ -100,6 +101,7 @@ pub(crate) fn answer(
         return Said::Answer(Value::error(NO_AUTH));
     }
     match name {
+        "client" if is_within => Said::Answer(Value::Error(not_within(b"client"))),
         "client" => client(words),
         "ping" => Said::Answer(Value::simple("PONG")),
         "echo" if words.len() == 2 => Said::Answer(Value::bulk(word(words, 1))),
@@ -126,7 +128,7 @@ fn unknown(words: &Words) -> Value {
     text.extend_from_slice(word(words, 0));
     text.extend_from_slice(b"', with args beginning with: ");
     text.extend_from_slice(word(words, 1));
-    Value::Error(text)
+    Value::Error(in_one_line(text))
 }
 
 fn client(words: &Words) -> Said {
@@ -134,13 +136,22 @@ fn client(words: &Words) -> Said {
         return Said::Invalid;
     }
     let subcommand = word(words, 1);
-    if [&b"setinfo"[..], b"setname"].contains(&subcommand.to_ascii_lowercase().as_slice()) {
+    let (name, count) = match subcommand.to_ascii_lowercase().as_slice() {
+        b"setname" => ("setname", 3),
+        b"setinfo" => ("setinfo", 4),
+        _ => ("", 0),
+    };
+    if !name.is_empty() && words.len() == count {
         return Said::Answer(Value::simple("OK"));
+    }
+    if !name.is_empty() {
+        let text = format!("ERR wrong number of arguments for 'client|{name}' command");
+        return Said::Answer(Value::error(text));
     }
     let mut text = b"ERR CLIENT subcommand '".to_vec();
     text.extend_from_slice(subcommand);
     text.extend_from_slice(b"' is not supported by the proxy");
-    Said::Answer(Value::Error(text))
+    Said::Answer(Value::Error(in_one_line(text)))
 }
 
 /// Seconds, and microseconds since the epoch, as Envoy has them.
@@ -156,7 +167,7 @@ fn time(now: SystemTime) -> Value {
 fn hello(words: &Words, login: &mut Login<'_>) -> Begun {
     let mut place = 1;
     if words.len() > 1 {
-        if word(words, 1) != b"2" {
+        if number_of(word(words, 1)) != Some(2) {
             return Begun::error("NOPROTO unsupported protocol version");
         }
         place = 2;
@@ -183,7 +194,7 @@ fn hello(words: &Words, login: &mut Login<'_>) -> Begun {
                 let mut text = b"ERR Syntax error: unknown HELLO option '".to_vec();
                 text.extend_from_slice(word(words, place));
                 text.push(b'\'');
-                return Begun::error(text);
+                return Begun::error(in_one_line(text));
             }
         }
     }

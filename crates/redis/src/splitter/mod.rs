@@ -82,10 +82,32 @@ pub(crate) fn begin(kind: Kind, words: &Words, around: &Around<'_>) -> Begun {
 }
 
 fn wrong_number(words: &Words) -> Begun {
+    Begun::error(text_of_wrong_number(words))
+}
+
+pub(crate) fn text_of_wrong_number(words: &Words) -> Vec<u8> {
     let mut text = b"wrong number of arguments for '".to_vec();
     text.extend_from_slice(word(words, 0));
     text.extend_from_slice(b"' command");
-    Begun::error(text)
+    text
+}
+
+/// What is said of a command that may not be part of a transaction.
+pub(crate) fn not_within(name: &[u8]) -> Vec<u8> {
+    let name = String::from_utf8_lossy(name);
+    format!("'{name}' command is not supported within transaction").into_bytes()
+}
+
+/// What a client sent stands in our own words with blanks for control characters, as in Envoy.
+fn in_one_line(mut text: Vec<u8>) -> Vec<u8> {
+    let odd = text.iter_mut().filter(|byte| byte.is_ascii_control());
+    odd.for_each(|byte| *byte = b' ');
+    text
+}
+
+/// A number as Envoy reads those of commands: with a sign, and blanks around it.
+fn number_of(text: &[u8]) -> Option<i64> {
+    std::str::from_utf8(text.trim_ascii()).ok()?.parse().ok()
 }
 
 /// What one host says, as it is.

@@ -79,7 +79,7 @@ fn commands_without_a_host_are_answered_here() {
         let words = Rc::new(words.collect::<Vec<_>>());
         let name = String::from_utf8_lossy(word(&words, 0)).to_ascii_lowercase();
         let now = UNIX_EPOCH + Duration::from_micros(1_500_000);
-        match answer(&name, &words, &mut login, || now) {
+        match answer(&name, &words, &mut login, false, || now) {
             Said::Answer(value) | Said::Unknown(value) => value,
             Said::Hello(Begun::Over(outcome)) => outcome.value,
             Said::Hello(_) => Value::simple("hello"),

@@ -123,7 +123,11 @@ impl TcpProxy {
                 return Err(CONNECT_FAILED);
             }
             attempts += 1;
-            match self.attempt(&cluster, &wishes, info).await {
+            self.note_asked(&mut info.borrow_mut());
+            let tried = self.attempt(&cluster, &wishes, info).await;
+            // As in Envoy, where there is no host to connect to as well.
+            info.borrow_mut().upstream.timing.pool_ready = Some(self.worker.services.now());
+            match tried {
                 Ok(stream) => {
                     info.borrow_mut().attempt_count = Some(attempts);
                     return Ok((stream, cluster));
@@ -196,6 +200,12 @@ impl TcpProxy {
                 proxy.name(client, Some(&added.of(&context)), None)
             }
         }
+    }
+
+    /// Notes when a host was first asked for.
+    fn note_asked(&self, info: &mut StreamInfo) {
+        let asked = &mut info.upstream.timing.pool_requested;
+        asked.get_or_insert_with(|| self.worker.services.now());
     }
 
     async fn attempt(
