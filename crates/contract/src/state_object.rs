@@ -21,6 +21,8 @@ pub enum Kind {
     Bool,
     /// Of what is no number nothing is made.
     Number,
+    /// A number of 32 bits; of others nothing is made.
+    Number32,
 }
 
 impl Kind {
@@ -32,6 +34,7 @@ impl Kind {
             "envoy.bool" => Kind::Bool,
             "envoy.tcp_proxy.cluster" => Kind::Name,
             "envoy.tcp_proxy.disable_tunneling" => Kind::Flag,
+            "envoy.ratelimit.hits_addend" => Kind::Number32,
             "envoy.tcp_proxy.per_connection_idle_timeout_ms" => Kind::Number,
             _ => return None,
         })
@@ -44,6 +47,7 @@ impl Kind {
             Kind::Flag => (text == "true").to_string(),
             Kind::Bool => truth_of(text)?.to_string(),
             Kind::Number => text.parse::<u64>().ok()?.to_string(),
+            Kind::Number32 => text.parse::<u32>().ok()?.to_string(),
         };
         Some(Box::new(Object { kind: self, text }))
     }
@@ -82,7 +86,7 @@ impl FilterStateObject for Object {
                 append_quoted_json(self.text.as_bytes(), &mut json);
                 String::from_utf8(json).ok()
             }
-            Kind::Flag | Kind::Bool => Some(self.text.clone()),
+            Kind::Flag | Kind::Bool | Kind::Number32 => Some(self.text.clone()),
             // As protobuf writes numbers of 64 bits.
             Kind::Number => Some(format!("\"{}\"", self.text)),
             Kind::Name => None,
@@ -96,7 +100,7 @@ impl FilterStateObject for Object {
     fn flag(&self) -> Option<bool> {
         match self.kind {
             Kind::Flag | Kind::Bool => Some(self.text == "true"),
-            Kind::Text | Kind::HashedText | Kind::Name | Kind::Number => None,
+            Kind::Text | Kind::HashedText | Kind::Name | Kind::Number | Kind::Number32 => None,
         }
     }
 

@@ -210,10 +210,3 @@ enumeration! {
         CLUSTER_LOCALITY_ENTRY => ClusterLocalityEntry,
     }
 }
-
-impl RateLimitMessage {
-    /// Whether it is counted by at the end of a stream.
-    pub fn is_for_the_end(&self) -> bool {
-        self.apply_on_stream_done
-    }
-}

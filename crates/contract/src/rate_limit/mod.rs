@@ -2,8 +2,8 @@
 //! descriptor is made (`envoy.config.route.v3.RateLimit`); a limit is kept for each descriptor.
 //!
 //! Follows Envoy: a descriptor whose parts are not all there is none. `stage` and `disable_key` are those of routes and
-//! virtual hosts, `hits_addend` and `apply_on_stream_done` those of filters; the other's are refused in filters and, as
-//! in Envoy, without effect in routes. Values are texts as they are unless runtime says so in Envoy; that name in
+//! virtual hosts, `hits_addend` is that of filters; the other's are refused in filters and, as in Envoy, without effect
+//! in routes. Values are texts as they are unless runtime says so in Envoy; that name in
 //! runtime is refused here. Limits: as many entries as a configuration has actions, each as long as what it is
 //! taken from.
 
@@ -21,7 +21,10 @@ use crate::stream_info::StreamInfo;
 
 pub(crate) use expression::support;
 pub use messages::{RateLimitMessage, XRateLimitOption};
-pub use policy::{FilterRateLimits, RateLimitPolicy, RouteRateLimits};
+pub use policy::{FilterRateLimits, Moment, RateLimitPolicy, RouteRateLimits};
+
+/// The name in filter state of how many hits a stream stands for.
+pub const HITS_ADDEND: &str = "envoy.ratelimit.hits_addend";
 
 /// A part of a descriptor.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -70,6 +73,8 @@ pub struct LimitOverride {
 pub struct Asked<'a> {
     /// The request's headers.
     pub request: &'a HeaderMap,
+    /// The response's, once there is one.
+    pub response: Option<&'a HeaderMap>,
     /// The stream.
     pub info: &'a StreamInfo,
     /// `node.cluster`.
@@ -84,6 +89,7 @@ impl Asked<'_> {
     fn formatted(&self, format: &Format) -> Vec<u8> {
         let mut context = FormatContext::new(self.info, self.services);
         context.request_headers = Some(self.request);
+        context.response_headers = self.response;
         let mut text = Vec::new();
         format.format(&context, &mut text);
         text

@@ -1,6 +1,8 @@
 //! Lists of descriptors: a route's and a virtual host's, of which each filter looks at those of its stage, and a
 //! filter's own.
 
+use std::sync::Arc;
+
 use nuncio_config::runtime::RuntimeKey;
 use nuncio_config::typed::{Ctx, Refused};
 
@@ -60,13 +62,32 @@ impl Maker {
     }
 }
 
+/// When a stream is counted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Moment {
+    /// When its request comes.
+    Request,
+    /// When it is over (`apply_on_stream_done`).
+    Done,
+}
+
+impl Moment {
+    fn of(message: &RateLimitMessage) -> Self {
+        match message.apply_on_stream_done {
+            true => Moment::Done,
+            false => Moment::Request,
+        }
+    }
+}
+
 /// The descriptors of a route or a virtual host.
-#[derive(Debug, Default)]
-pub struct RateLimitPolicy(Box<[Staged]>);
+#[derive(Clone, Debug, Default)]
+pub struct RateLimitPolicy(Arc<[Staged]>);
 
 #[derive(Debug)]
 struct Staged {
     stage: u32,
+    moment: Moment,
     maker: Maker,
     /// The key of runtime that says how many requests it is for.
     disable_key: Option<RuntimeKey>,
@@ -133,11 +154,8 @@ impl RateLimitPolicy {
                     let text = "only limits inside of a filter's configuration count hits";
                     ctx.warning(hits.span(), text);
                 }
-                if message.apply_on_stream_done {
-                    let text = "nothing is counted at the end of a stream yet: it is counted when the request comes";
-                    ctx.warning(message.span(), text);
-                }
                 Ok(Staged {
+                    moment: Moment::of(message),
                     stage: message.stage.as_ref().map_or(0, |stage| stage.value),
                     maker: Maker::compile(message, ctx)?,
                     disable_key: (!message.disable_key.value.is_empty()).then(|| {
@@ -160,6 +178,12 @@ impl RateLimitPolicy {
         self.0.is_empty()
     }
 
+    /// Whether there are any of a stage that count when a stream is over.
+    pub fn counts_done(&self, stage: u32) -> bool {
+        let mut of_stage = self.0.iter().filter(|it| it.stage == stage);
+        of_stage.any(|it| it.moment == Moment::Done)
+    }
+
     /// Adds those of a stage that the local rate limit filter may go by: those without `disable_key`.
     pub fn describe(&self, stage: u32, asked: &Asked<'_>, descriptors: &mut Vec<Descriptor>) {
         let wanted = self
@@ -171,15 +195,18 @@ impl RateLimitPolicy {
 }
 
 impl RateLimitPolicy {
-    /// Adds those of a stage that the global rate limit filter goes by: all but those that runtime has switched off,
-    /// with the limits that requests bring.
+    /// Adds those of a stage and a moment, or of both if none is named, that the global rate limit filter goes by: all but those that runtime has
+    /// switched off, with the limits that requests bring.
     pub fn describe_for_service(
         &self,
         stage: u32,
+        moment: Option<Moment>,
         asked: &Asked<'_>,
         descriptors: &mut Vec<Descriptor>,
     ) {
-        for staged in self.0.iter().filter(|it| it.stage == stage) {
+        let is_due = |it: &Staged| moment.is_none_or(|moment| it.moment == moment);
+        let wanted = |it: &&Staged| it.stage == stage && is_due(it);
+        for staged in self.0.iter().filter(wanted) {
             let share = staged
                 .disable_key
                 .as_ref()
@@ -207,15 +234,15 @@ pub struct RouteRateLimits<'a> {
 }
 
 /// The descriptors that a filter has of its own.
-#[derive(Debug, Default)]
-pub struct FilterRateLimits(Box<[Counted]>);
+#[derive(Clone, Debug, Default)]
+pub struct FilterRateLimits(Arc<[Counted]>);
 
 #[derive(Debug)]
 struct Counted {
     maker: Maker,
     hits: Hits,
     gives_back: bool,
-    is_for_the_end: bool,
+    moment: Moment,
 }
 
 #[derive(Debug)]
@@ -241,9 +268,14 @@ impl FilterRateLimits {
         self.0.is_empty()
     }
 
-    /// Adds those that go by requests; others are for their end.
-    pub fn describe(&self, asked: &Asked<'_>, descriptors: &mut Vec<Descriptor>) {
-        let wanted = self.0.iter().filter(|it| !it.is_for_the_end);
+    /// Whether there are any that count when a stream is over.
+    pub fn counts_done(&self) -> bool {
+        self.0.iter().any(|it| it.moment == Moment::Done)
+    }
+
+    /// Adds those of a moment.
+    pub fn describe(&self, moment: Moment, asked: &Asked<'_>, descriptors: &mut Vec<Descriptor>) {
+        let wanted = self.0.iter().filter(|it| it.moment == moment);
         descriptors.extend(wanted.filter_map(|it| it.make(asked)));
     }
 }
@@ -271,7 +303,7 @@ impl Counted {
             maker,
             hits: hits?,
             gives_back: gives_back.is_some_and(|hits| hits.is_negative_hits),
-            is_for_the_end: message.apply_on_stream_done,
+            moment: Moment::of(message),
         })
     }
 

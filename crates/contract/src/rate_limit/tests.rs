@@ -9,7 +9,7 @@ use nuncio_config::source::{Format, Source};
 use nuncio_config::typed::{Ctx, Refused, decode};
 use nuncio_config::{interpret, text};
 
-use super::{Asked, Descriptor, FilterRateLimits, RateLimitMessage, RateLimitPolicy};
+use super::{Asked, Descriptor, FilterRateLimits, Moment, RateLimitMessage, RateLimitPolicy};
 use crate::formatter::tests::Services;
 use crate::headers::{HeaderMap, HeaderName};
 use crate::stream_info::metadata::{Struct, Value};
@@ -50,6 +50,7 @@ fn with_request<T>(
     ask(&Asked {
         request: &request,
         info: &info,
+        response: None,
         service_cluster: "here",
         destination: Some(b"there"),
         services: &Services::default(),
@@ -74,7 +75,7 @@ fn descriptor_at(
     let limits = of_filter(yaml).unwrap_or_else(|error| panic!("{yaml}: {error}"));
     let mut found = Vec::new();
     with_request(address, path, headers, |asked| {
-        limits.describe(asked, &mut found);
+        limits.describe(Moment::Request, asked, &mut found);
     });
     found.pop()
 }

@@ -9,7 +9,7 @@ use nuncio_contract::http_status::HttpStatus;
 use nuncio_contract::level_config::LevelConfig;
 use nuncio_contract::matching::RuntimeFractionalPercent;
 use nuncio_contract::rate_limit::{
-    Asked, Descriptor, FilterRateLimits, RateLimitPolicy, RouteRateLimits,
+    Asked, Descriptor, FilterRateLimits, Moment, RateLimitPolicy, RouteRateLimits,
 };
 use nuncio_contract::registry::RouteFilterConfig;
 use nuncio_contract::stats::Scope;
@@ -118,7 +118,7 @@ impl Limit {
     ) -> Vec<Descriptor> {
         let mut descriptors = Vec::new();
         if !self.own.is_empty() {
-            self.own.describe(asked, &mut descriptors);
+            self.own.describe(Moment::Request, asked, &mut descriptors);
             return descriptors;
         }
         if let Some(route) = of_route.route {

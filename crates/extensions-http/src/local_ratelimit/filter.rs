@@ -144,6 +144,7 @@ impl Worker {
             true => limit.describe(
                 &Asked {
                     request: context.request_headers,
+                    response: None,
                     info: context.stream_info,
                     service_cluster: &self.service_cluster,
                     destination: context.route.cluster_name(),

@@ -12,7 +12,7 @@ use nuncio_contract::http_status::HttpStatus;
 use nuncio_contract::level_config::LevelConfig;
 use nuncio_contract::matching::RuntimeFractionalPercent;
 use nuncio_contract::rate_limit::{
-    Asked, Descriptor, FilterRateLimits, RateLimitMessage, RateLimitPolicy, RouteRateLimits,
+    Asked, Descriptor, FilterRateLimits, Moment, RateLimitPolicy, RouteRateLimits,
 };
 use nuncio_contract::registry::RouteFilterConfig;
 
@@ -81,18 +81,9 @@ pub(super) fn parse_per_route(any: &Any, ctx: &mut Ctx) -> Result<RouteFilterCon
     let domain = message.domain.as_str();
     Ok(Arc::new(Level {
         of_hosts: message.vh_rate_limits,
-        own: own_limits(&message.rate_limits, ctx)?,
+        own: FilterRateLimits::compile(&message.rate_limits, ctx)?,
         domain: (!domain.is_empty()).then(|| domain.into()),
     }))
-}
-
-fn own_limits(messages: &[RateLimitMessage], ctx: &mut Ctx) -> Result<FilterRateLimits, Refused> {
-    if let Some(message) = messages.iter().find(|it| it.is_for_the_end()) {
-        let text = "`apply_on_stream_done` is not supported by Nuncio yet in the rate limit filter";
-        ctx.error(message.span(), text);
-        return Err(Refused);
-    }
-    FilterRateLimits::compile(messages, ctx)
 }
 
 impl Settings {
@@ -135,7 +126,7 @@ impl Settings {
             enabled_key: ctx.runtime.key("ratelimit.http_filter_enabled"),
             enforced: message.filter_enforced.clone(),
             enforced_key: ctx.runtime.key("ratelimit.http_filter_enforcing"),
-            own: own_limits(&message.rate_limits, ctx)?,
+            own: FilterRateLimits::compile(&message.rate_limits, ctx)?,
             namespace: match message.metadata_namespace.as_str() {
                 "" => DEFAULT_NAMESPACE.into(),
                 namespace => namespace.into(),
@@ -159,22 +150,16 @@ impl Settings {
         share.map_or(self.denies_on_error, |share| share.chooses(random()))
     }
 
-    /// What a request is counted by.
-    pub(super) fn describe(
-        &self,
-        level: Option<&Level>,
-        asked: &Asked<'_>,
-        of_route: &RouteRateLimits<'_>,
-    ) -> Vec<Descriptor> {
-        let mut descriptors = Vec::new();
+    /// What a stream is counted by.
+    pub(super) fn limits<'a>(
+        &'a self,
+        level: Option<&'a Level>,
+        of_route: &RouteRateLimits<'a>,
+    ) -> Limits<'a> {
         let own = level.map(|level| &level.own).filter(|own| !own.is_empty());
         let own = own.or(Some(&self.own).filter(|own| !own.is_empty()));
         if let Some(own) = own {
-            own.describe(asked, &mut descriptors);
-            return descriptors;
-        }
-        if let Some(route) = of_route.route {
-            route.describe_for_service(self.stage, asked, &mut descriptors);
+            return Limits::Own(own);
         }
         let counts_host = match level.map_or(VhRateLimits::Override, |level| level.of_hosts) {
             _ if of_route.includes_host => true,
@@ -182,10 +167,76 @@ impl Settings {
             VhRateLimits::Ignore => false,
             VhRateLimits::Override => of_route.route.is_none_or(RateLimitPolicy::is_empty),
         };
-        if let Some(host) = of_route.host.filter(|_| counts_host) {
-            host.describe_for_service(self.stage, asked, &mut descriptors);
+        Limits::OfRoute {
+            stage: self.stage,
+            policies: [of_route.route, of_route.host.filter(|_| counts_host)],
+        }
+    }
+}
+
+/// What a stream is counted by.
+pub(super) enum Limits<'a> {
+    /// A configuration of the filter.
+    Own(&'a FilterRateLimits),
+    /// The route and the virtual host.
+    OfRoute {
+        stage: u32,
+        policies: [Option<&'a RateLimitPolicy>; 2],
+    },
+}
+
+/// The same, for when the route is no longer there.
+pub(super) enum KeptLimits {
+    Own(FilterRateLimits),
+    OfRoute {
+        stage: u32,
+        policies: [Option<RateLimitPolicy>; 2],
+    },
+}
+
+impl Limits<'_> {
+    pub(super) fn describe(&self, moment: Moment, asked: &Asked<'_>) -> Vec<Descriptor> {
+        let mut descriptors = Vec::new();
+        match self {
+            Limits::Own(own) => own.describe(moment, asked, &mut descriptors),
+            Limits::OfRoute { stage, policies } => {
+                for policy in policies.iter().flatten() {
+                    policy.describe_for_service(*stage, Some(moment), asked, &mut descriptors);
+                }
+            }
         }
         descriptors
+    }
+
+    /// What is needed at the end of the stream; none if nothing is counted then.
+    pub(super) fn kept_for_done(&self) -> Option<KeptLimits> {
+        match *self {
+            Limits::Own(own) => own
+                .counts_done()
+                .then(|| KeptLimits::Own(FilterRateLimits::clone(own))),
+            Limits::OfRoute { stage, policies } => {
+                let mut given = policies.iter().flatten();
+                given
+                    .any(|policy| policy.counts_done(stage))
+                    .then(|| KeptLimits::OfRoute {
+                        stage,
+                        policies: policies.map(|policy| policy.cloned()),
+                    })
+            }
+        }
+    }
+}
+
+impl KeptLimits {
+    pub(super) fn describe(&self, asked: &Asked<'_>) -> Vec<Descriptor> {
+        let limits = match self {
+            KeptLimits::Own(own) => Limits::Own(own),
+            KeptLimits::OfRoute { stage, policies } => Limits::OfRoute {
+                stage: *stage,
+                policies: policies.each_ref().map(Option::as_ref),
+            },
+        };
+        limits.describe(Moment::Done, asked)
     }
 }
 

@@ -1,6 +1,6 @@
 //! What the rate limit filter does to a stream.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use std::sync::Arc;
 
@@ -12,15 +12,15 @@ use nuncio_contract::http_filter::{
     HttpFilterFactory, Interest, Resume,
 };
 use nuncio_contract::local_reply::LocalReply;
-use nuncio_contract::rate_limit::{Asked, Descriptor};
+use nuncio_contract::rate_limit::{Asked, Descriptor, HITS_ADDEND, Moment};
 use nuncio_contract::service_values::fields_of;
 use nuncio_contract::services::LocalFuture;
 use nuncio_contract::stream_info::metadata::Struct;
-use nuncio_contract::stream_info::{ClusterDescription, ResponseFlags};
+use nuncio_contract::stream_info::{ClusterDescription, ResponseFlags, StreamInfo};
 use nuncio_service_messages::Message;
 use nuncio_service_messages::rate_limit::{Code, RateLimitResponse, SHOULD_RATE_LIMIT};
 
-use super::config::{ChainConfig, Level, RequestType, Settings, TOO_MANY_REQUESTS};
+use super::config::{ChainConfig, KeptLimits, Level, RequestType, Settings, TOO_MANY_REQUESTS};
 use super::service;
 use crate::cluster_verdicts::{ClusterVerdicts, prefix};
 
@@ -39,6 +39,17 @@ type Given = Rc<RefCell<Vec<(HeaderName, Vec<u8>)>>>;
 struct Filter {
     worker: Rc<Worker>,
     given: Given,
+    /// What is counted once the stream is over.
+    done: Option<Box<Done>>,
+    /// Whether the service has not spoken yet; a stream that ends meanwhile is not counted at its end.
+    is_asking: Rc<Cell<bool>>,
+}
+
+/// What a stream's end is counted by.
+struct Done {
+    limits: KeptLimits,
+    domain: Option<Box<str>>,
+    destination: Option<Box<[u8]>>,
 }
 
 impl HttpFilterConfig for ChainConfig {
@@ -56,6 +67,7 @@ impl HttpFilterFactory for Factory {
         Interest {
             request_headers: true,
             response_headers: true,
+            log: true,
             ..Interest::default()
         }
     }
@@ -64,6 +76,8 @@ impl HttpFilterFactory for Factory {
         Box::new(Filter {
             worker: Rc::clone(&self.0),
             given: Given::default(),
+            done: None,
+            is_asking: Rc::default(),
         })
     }
 }
@@ -87,10 +101,10 @@ impl HttpFilter for Filter {
         let Some(cluster) = context.stream_info.upstream_cluster.clone() else {
             return HeadersStatus::Continue;
         };
-        let descriptors = match is_counted {
-            true => self.worker.describe(context),
-            false => Vec::new(),
-        };
+        if !is_counted {
+            return HeadersStatus::Continue;
+        }
+        let descriptors = self.describe(context);
         match descriptors.is_empty() {
             true => HeadersStatus::Continue,
             false => HeadersStatus::Wait(self.ask(context, descriptors, cluster)),
@@ -106,12 +120,43 @@ impl HttpFilter for Filter {
         service::append(&self.given.borrow(), response);
         HeadersStatus::Continue
     }
+
+    fn on_log(&mut self, context: &FormatContext<'_>) {
+        match self.done.take() {
+            Some(done) if !self.is_asking.get() => self.worker.report(&done, context),
+            _ => {}
+        }
+    }
 }
 
 /// What the service said.
 type Answer = Result<RateLimitResponse, GrpcEnd>;
 
 impl Filter {
+    /// What the request is counted by; keeps what its end will be.
+    fn describe(&mut self, context: &FilterContext<'_>) -> Vec<Descriptor> {
+        let level = context.route.most_specific::<Level>();
+        let of_route = context.route.rate_limits();
+        let limits = self.worker.settings.limits(level, &of_route);
+        let destination = context.route.cluster_name();
+        self.done = limits.kept_for_done().map(|limits| {
+            Box::new(Done {
+                limits,
+                domain: level.and_then(|level| level.domain.clone()),
+                destination: destination.map(Into::into),
+            })
+        });
+        let asked = Asked {
+            request: context.request_headers,
+            response: None,
+            info: context.stream_info,
+            service_cluster: &self.worker.service_cluster,
+            destination,
+            services: context.services,
+        };
+        limits.describe(Moment::Request, &asked)
+    }
+
     fn ask(
         &self,
         context: &FilterContext<'_>,
@@ -122,7 +167,8 @@ impl Filter {
         let tells = descriptors.iter().find_map(|it| it.tells_of_limit);
         let level = context.route.most_specific::<Level>();
         let domain = level.and_then(|level| level.domain.as_deref());
-        let message = service::request(domain.unwrap_or(&settings.domain), descriptors);
+        let domain = domain.unwrap_or(&settings.domain);
+        let message = service::request(domain, descriptors, hits(context.stream_info));
         let mut of = FormatContext::new(context.stream_info, context.services);
         of.request_headers = Some(context.request_headers);
         let call = context.services.calls().map(|calls| {
@@ -136,6 +182,8 @@ impl Filter {
             cluster,
             tells_of_limit: tells.unwrap_or(settings.tells_of_limit),
         };
+        let is_asking = Rc::clone(&self.is_asking);
+        is_asking.set(true);
         Box::pin(async move {
             let answer = match call {
                 Some(call) => call.await.and_then(|message| {
@@ -144,6 +192,7 @@ impl Filter {
                 }),
                 None => Err(GrpcEnd::new(14, "")),
             };
+            is_asking.set(false);
             Resume::Then(Box::new(Applied(Box::new(move |context| {
                 concluding.conclude(answer, context)
             }))))
@@ -151,18 +200,41 @@ impl Filter {
     }
 }
 
+/// How many hits filters have said that a stream stands for; 0 if none has.
+fn hits(info: &StreamInfo) -> u32 {
+    let said = info
+        .object(HITS_ADDEND)
+        .and_then(|it| it.serialize_as_string());
+    said.and_then(|text| text.parse().ok()).unwrap_or(0)
+}
+
 impl Worker {
-    fn describe(&self, context: &FilterContext<'_>) -> Vec<Descriptor> {
-        let asked = Asked {
-            request: context.request_headers,
+    /// Tells the service of a stream that is over; what it answers changes nothing.
+    fn report(&self, done: &Done, context: &FormatContext<'_>) {
+        let (Some(request), Some(calls)) = (context.request_headers, context.services.calls())
+        else {
+            return;
+        };
+        let descriptors = done.limits.describe(&Asked {
+            request,
+            response: context.response_headers,
             info: context.stream_info,
             service_cluster: &self.service_cluster,
-            destination: context.route.cluster_name(),
+            destination: done.destination.as_deref(),
             services: context.services,
-        };
-        let level = context.route.most_specific::<Level>();
-        let of_route = context.route.rate_limits();
-        self.settings.describe(level, &asked, &of_route)
+        });
+        if descriptors.is_empty() {
+            return;
+        }
+        let settings = &*self.settings;
+        let domain = done.domain.as_deref().unwrap_or(&settings.domain);
+        let message = service::request(domain, descriptors, hits(context.stream_info));
+        let timeout = Some(settings.timeout).filter(|timeout| !timeout.is_zero());
+        let target = &settings.target;
+        let call = target.unary(&*calls, SHOULD_RATE_LIMIT, &message, timeout, Some(context));
+        calls.spawn(Box::pin(async move {
+            let _what_is_said_of_a_stream_that_is_over_changes_nothing = call.await;
+        }));
     }
 }
 

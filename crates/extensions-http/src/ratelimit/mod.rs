@@ -4,8 +4,10 @@
 //! of its own. Defaults are Envoy's: 20 ms for the service, and requests pass where it fails. Trust: the service is
 //! trusted with the headers and the body that it gives, but for what is no header.
 //!
-//! Left out, and so refused: `apply_on_stream_done` in limits of the filter and of levels; in routes it has no effect yet, which is said. Envoy's
-//! documentation: HTTP filters, Rate limit.
+//! What is counted at the end of a stream (`apply_on_stream_done`) is told by calls of their own, which outlive it and
+//! whose answers change nothing; as in Envoy, only streams whose request has come this far are, and none that ends while
+//! the service is asked. How many hits a stream stands for may be said by filters before (`envoy.ratelimit.hits_addend`
+//! in filter state). Envoy's documentation: HTTP filters, Rate limit.
 
 mod config;
 mod filter;

@@ -12,7 +12,7 @@ use nuncio_service_messages::rate_limit::{
 use crate::ext_authz::decides_framing;
 
 /// The question.
-pub(super) fn request(domain: &str, descriptors: Vec<Descriptor>) -> Vec<u8> {
+pub(super) fn request(domain: &str, descriptors: Vec<Descriptor>, hits: u32) -> Vec<u8> {
     let descriptors = descriptors.into_iter().map(|descriptor| {
         let entries = descriptor.entries.into_iter().map(|entry| Entry {
             key: entry.key.into(),
@@ -31,7 +31,7 @@ pub(super) fn request(domain: &str, descriptors: Vec<Descriptor>) -> Vec<u8> {
     let request = RateLimitRequest {
         domain: domain.to_owned(),
         descriptors: descriptors.collect(),
-        hits_addend: 0,
+        hits_addend: hits,
     };
     request.encode_to_vec()
 }

@@ -80,8 +80,10 @@ fn what_a_client_sent_is_told_as_text_with_the_limit_it_brings() {
                 unit: 3,
             }),
         }],
+        5,
     );
     let request = RateLimitRequest::decode(&*message).expect("a request");
+    assert_eq!(request.hits_addend, 5);
     let descriptor = request.descriptors.first().expect("a descriptor");
     let entry = descriptor.entries.first().expect("an entry");
     assert_eq!(
@@ -120,11 +122,17 @@ fn requests_pass_without_a_question_where_nothing_counts_them() {
 }
 
 #[test]
-fn the_configuration_of_a_level_that_counts_at_the_end_is_refused() {
-    let yaml = "{rate_limits: [{apply_on_stream_done: true, actions: [{remote_address: {}}]}]}";
-    let refused = crate::tests::harness::parse_level(&ROOM, yaml).err();
-    let refused = refused.unwrap_or_default();
-    assert!(refused.contains("apply_on_stream_done"), "{refused}");
+fn requests_pass_without_a_question_where_only_their_end_is_counted() {
+    let yaml = "{domain: a, rate_limit_service: {transport_api_version: V3, \
+                grpc_service: {envoy_grpc: {cluster_name: a}}}, rate_limits: \
+                [{apply_on_stream_done: true, actions: [{generic_key: {descriptor_value: v}}]}]}";
+    let worker = Worker::new(&ROOM, yaml);
+    let mut stream = worker.stream().going_to("here");
+    stream.info.upstream_cluster = Some(std::rc::Rc::default());
+    assert!(matches!(
+        stream.decode_headers(true),
+        HeadersStatus::Continue
+    ));
 }
 
 #[test]

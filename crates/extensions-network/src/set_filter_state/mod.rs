@@ -2,8 +2,8 @@
 //! and when its first bytes come, for filters behind it, the TCP proxy and the access log.
 //!
 //! The kinds of objects that are known: texts, with a hash or without (`envoy.string`, `envoy.hashable_string`), and
-//! what the TCP proxy looks at (`envoy.tcp_proxy.cluster`, `.disable_tunneling`, `.per_connection_idle_timeout_ms`).
-//! Other kinds and `shared_with_upstream` are refused as not supported yet, so are other kinds than `envoy.string`
+//! what the TCP proxy (`envoy.tcp_proxy.cluster`, `.disable_tunneling`, `.per_connection_idle_timeout_ms`) and the rate
+//! limit filter look at (`envoy.ratelimit.hits_addend`). Other kinds and `shared_with_upstream` are refused as not supported yet, so are other kinds than `envoy.string`
 //! behind the start of a connection, and objects of a connection's first bytes before a connection manager. Trust: as much as what the formats
 //! say. Envoy's documentation: network filters, Set-Filter-State.
 

@@ -312,6 +312,8 @@ pub struct ClusterStatus {
     pub eds_service_name: Option<String>,
     /// By how much available hosts count for more than they are, in per cent, if it is known.
     pub overprovisioning_percent: Option<u32>,
+    /// The share of requests that is turned away, of 1, and what it is called; none if it is 0.
+    pub drop_overload: Option<(f64, Arc<str>)>,
     /// Limits of the default and the high priority.
     pub circuit_breakers: [CircuitBreakerLimits; 2],
     /// The hosts of all priorities.

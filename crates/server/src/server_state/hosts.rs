@@ -60,6 +60,9 @@ fn status(cluster: &ClusterShared) -> ClusterStatus {
         observability_name: cluster.settings.stat_name().to_string(),
         added_via_api: cluster.added_via_api,
         eds_service_name: service_name(cluster),
+        drop_overload: Some(cluster.told_drop_share())
+            .filter(|share| *share > 0.0)
+            .map(|share| (share, cluster.dropped().category())),
         overprovisioning_percent: Some(cluster.hosts().options.overprovisioning_factor_percent),
         circuit_breakers: limits,
         hosts: cluster

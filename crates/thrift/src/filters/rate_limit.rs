@@ -112,8 +112,10 @@ impl RateLimit {
         let mut descriptors = Vec::new();
         route.rate_limits.describe_for_service(
             self.stage,
+            None,
             &Asked {
                 request: &headers,
+                response: None,
                 info,
                 service_cluster,
                 destination: Some(cluster.as_bytes()),

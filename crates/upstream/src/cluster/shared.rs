@@ -249,7 +249,7 @@ impl ClusterShared {
     }
 
     /// The share that is to be turned away, whatever the limit.
-    pub(crate) fn told_drop_share(&self) -> f64 {
+    pub fn told_drop_share(&self) -> f64 {
         f64::from_bits(self.drop_share.load(Ordering::Relaxed))
     }
 
@@ -449,6 +449,12 @@ impl ClusterShared {
         let changed = priorities
             .into_iter()
             .filter(|of| before.get(of) != after.get(of));
+        // What EDS tells comes as one change, whatever its priorities.
+        let most = match self.settings.cluster_type {
+            ClusterType::Eds => 1,
+            _ => usize::MAX,
+        };
+        let changed = changed.take(most);
         changed.for_each(|_| self.around.stats.cluster_updated.inc());
     }
 

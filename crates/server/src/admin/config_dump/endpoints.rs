@@ -63,15 +63,35 @@ pub(super) fn assignment(cluster: &dyn ClusterHandle) -> (&'static str, Json) {
         hosts.push(lb_endpoint(host));
     }
     let endpoints: Vec<Json> = localities.into_iter().map(locality).collect();
-    let policy = Json::object().with(
-        "overprovisioning_factor",
-        cluster.overprovisioning_percent.unwrap_or(140),
-    );
+    let policy = Json::object()
+        .with_if(
+            cluster.drop_overload.is_some(),
+            "drop_overloads",
+            cluster
+                .drop_overload
+                .iter()
+                .map(dropped)
+                .collect::<Vec<_>>(),
+        )
+        .with(
+            "overprovisioning_factor",
+            cluster.overprovisioning_percent.unwrap_or(140),
+        );
     let assignment = Json::object()
         .with("cluster_name", name.as_str())
         .with_if(!endpoints.is_empty(), "endpoints", endpoints)
         .with("policy", policy);
     (MESSAGE, assignment)
+}
+
+/// A share that is turned away, in millionths as Envoy keeps it.
+fn dropped((share, category): &(f64, Arc<str>)) -> Json {
+    let share = Json::object()
+        .with("numerator", (share * 1e6).round().clamp(0.0, 1e6) as u32)
+        .with("denominator", "MILLION");
+    Json::object()
+        .with("category", &**category)
+        .with("drop_percentage", share)
 }
 
 fn locality(
