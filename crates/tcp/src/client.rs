@@ -16,10 +16,11 @@ use nuncio_contract::network_filter::NetworkClose;
 use nuncio_contract::services::LocalFuture;
 use nuncio_contract::stats::groups::ListenerStats;
 use nuncio_contract::stream_info::{ConnectionInfo, ConnectionTally, StreamInfo};
+use nuncio_net::tls::Unfinished;
 use nuncio_net::transport::Transport;
 
-/// What comes of a handshake: a transport, or why there is none, as far as that is known.
-pub type Handshaken = Result<Transport, Option<Box<str>>>;
+/// What comes of a handshake: a transport, or what is known of one that failed.
+pub type Handshaken = Result<Transport, Unfinished>;
 
 /// Envoy's words for a handshake that takes too long.
 const LATE: NetworkClose = NetworkClose::now("transport_socket_timeout");
@@ -41,6 +42,12 @@ pub struct Handshake {
     pub limit: Option<Duration>,
     /// Those of the listener, for one that takes too long.
     pub stats: Arc<ListenerStats>,
+}
+
+/// Notes what is known of a handshake that failed.
+pub fn note_unfinished(info: &mut ConnectionInfo, unfinished: Unfinished) {
+    info.transport_failure_reason = unfinished.reason.unwrap_or_default();
+    info.tls = unfinished.told;
 }
 
 /// Notes what a handshake has agreed on.
@@ -106,8 +113,8 @@ impl Client {
                 *self = Client::Open(transport);
                 Poll::Ready(Ok(true))
             }
-            Err(reason) => {
-                connection.transport_failure_reason = reason.unwrap_or_default();
+            Err(unfinished) => {
+                note_unfinished(connection, unfinished);
                 Poll::Ready(Err(NetworkClose::default()))
             }
         }

@@ -37,24 +37,36 @@ pub(super) fn query(settings: &Settings, entry: &Entry, text: &[u8]) -> Result<Q
         unknown: Unknown::default(),
     };
     for parameter in text.split(|byte| *byte == b'&') {
-        let Some(at) = parameter.iter().position(|byte| *byte == b'=') else {
+        // As in Envoy, there must be a name.
+        let at = parameter.iter().position(|byte| *byte == b'=');
+        let Some(at) = at.filter(|at| *at > 0) else {
             continue;
         };
         let (name, value) = parameter.split_at(at);
         let decoded =
             |text| nuncio_transcoding::template::unescape_query(text, settings.plus_is_blank);
-        let (name, value) = (decoded(name), decoded(value.get(1..).unwrap_or_default()));
-        let text = String::from_utf8_lossy(&name);
+        let value = decoded(value.get(1..).unwrap_or_default());
         if settings
             .ignored_parameters
             .iter()
-            .any(|ignored| **ignored == *text)
+            .any(|ignored| ignored.as_bytes() == name)
         {
             continue;
         }
-        match steps(&settings.pool, entry.input, text.split('.')) {
+        // Dots part names before they are decoded; those to ignore are not decoded at all.
+        let names = name.split(|byte| *byte == b'.').map(decoded);
+        let names: Vec<_> = names
+            .map(|name| String::from_utf8_lossy(&name).into_owned())
+            .collect();
+        match steps(
+            &settings.pool,
+            entry.input,
+            names.iter().map(String::as_str),
+        ) {
             Ok(path) => query.bindings.push(Binding { path, value }),
-            Err(_) if settings.captures_unknown_parameters => query.unknown.keep(name, value),
+            Err(_) if settings.captures_unknown_parameters => {
+                query.unknown.keep(decoded(name), value)
+            }
             Err(_) if settings.ignores_unknown_parameters => {}
             Err(words) => return Err(words),
         }

@@ -2,8 +2,9 @@
 
 use std::io;
 use std::net::IpAddr;
+use std::sync::Arc;
 
-use nuncio_contract::stream_info::TlsInfo as Told;
+use nuncio_contract::stream_info::{PeerCertificateInfo, TlsInfo as Told};
 use rustls::HandshakeKind;
 use rustls::pki_types::{CertificateDer, UnixTime};
 use rustls::server::{Accepted, Acceptor};
@@ -11,14 +12,14 @@ use tokio::io::AsyncWriteExt as _;
 use tokio::net::TcpStream;
 use tokio_rustls::{StartHandshake, TlsStream};
 
+use super::agreements;
 use super::certificate_info;
-use super::choice::Chosen;
 use super::failure::{TlsCounter, TlsFailure};
 use super::hello::{Hello, Untold};
 use super::ocsp::OcspAction;
 use super::server::{ServerContext, ServerTls};
 use super::verify::{Notes, PeerVerifier};
-use crate::transport::TlsTransport;
+use crate::transport::{TlsTransport, cipher_name};
 
 /// What is read at once of a hello.
 const READ_BYTES: usize = 2048;
@@ -29,9 +30,21 @@ const PROTOCOL_VERSION_ALERT: [u8; 7] = [21, 3, 1, 0, 2, 2, 70];
 pub struct Handshake {
     /// What to count, besides the handshake itself.
     pub counters: Vec<TlsCounter>,
-    /// The connection, or why there is none; a client that just went leaves no reason.
-    pub result: Result<TlsTransport, Option<Box<str>>>,
+    /// The connection, or what is known of one that failed.
+    pub result: Result<TlsTransport, Unfinished>,
 }
+
+/// What is known of a connection whose handshake failed.
+#[derive(Debug, Default)]
+pub struct Unfinished {
+    /// Why; a client that just went leaves no reason.
+    pub reason: Option<Box<str>>,
+    /// How far it came, for logs; `None` where there was nothing to begin it with.
+    pub told: Option<Arc<Told>>,
+}
+
+/// What Envoy tells of a version that is not agreed on yet.
+const FIRST_VERSION: &str = "TLSv1.2";
 
 impl ServerTls {
     /// Does the handshake over `socket`, between these addresses. No timeout of its own.
@@ -39,17 +52,28 @@ impl ServerTls {
         let Some(context) = self.context() else {
             return Handshake {
                 counters: vec![TlsCounter::DownstreamSecretsNotReady],
-                result: Err(Some("TLS error: Secret is not supplied by SDS".into())),
+                result: Err(Unfinished {
+                    reason: Some("TLS error: Secret is not supplied by SDS".into()),
+                    told: None,
+                }),
             };
         };
         let mut counters = Vec::new();
-        let result = match context.accept(socket, ends, &mut counters).await {
-            Ok(transport) => Ok(transport),
-            Err(failure) => {
-                counters.extend(failure.counter);
-                Err(failure.reason)
-            }
+        let mut told = Told {
+            version: FIRST_VERSION.into(),
+            local: context.certificates.first().map(|it| it.info.clone()),
+            ..Told::default()
         };
+        let accepted = context
+            .accept(socket, ends, (&mut counters, &mut told))
+            .await;
+        let result = accepted.map_err(|failure| {
+            counters.extend(failure.counter);
+            Unfinished {
+                reason: failure.reason,
+                told: Some(Arc::new(told)),
+            }
+        });
         Handshake { counters, result }
     }
 }
@@ -59,7 +83,7 @@ impl ServerContext {
         &self,
         mut socket: TcpStream,
         ends: (IpAddr, IpAddr),
-        counters: &mut Vec<TlsCounter>,
+        (counters, told): (&mut Vec<TlsCounter>, &mut Told),
     ) -> Result<TlsTransport, TlsFailure> {
         let (accepted, untold) = read_hello(&mut socket).await?;
         let hello = accepted.client_hello();
@@ -71,28 +95,41 @@ impl ServerContext {
         if self.speaks_none {
             return Err(TlsFailure::no_versions());
         }
+        told.local = Some(chosen.identity.info.clone());
+        let is_13 = self.agrees_on_13(untold);
+        if is_13 {
+            told.version = "TLSv1.3".into();
+        }
         let asks = self.asks_for_certificates();
         let configured = self.for_one((&hello, untold), &chosen, ends, asks);
         let (config, verifier) = configured.map_err(|error| TlsFailure::of(&error, None))?;
+        let kind = (is_13, chosen.identity.is_ecdsa);
+        let suite = agreements::suite(&config, &hello, kind).and_then(cipher_name);
         let stream = StartHandshake::from_parts(accepted, socket)
             .into_stream(config)
             .await;
         let notes = verifier.take_notes();
         counters.extend(notes.tolerated.iter().copied());
-        let stream = stream.map_err(|error| TlsFailure::of_io(&error, notes.refused.as_ref()))?;
-        self.finish(stream.into(), name, &chosen, (verifier, notes), counters)
+        let stream = stream.map_err(|error| {
+            if !is_incompatible(&error) {
+                told.cipher_suite = suite.unwrap_or_default().into();
+            }
+            told.peer = self.peer(&notes.refused_chain);
+            TlsFailure::of_server(&error, is_13, notes.refused.as_ref())
+        })?;
+        self.finish(stream.into(), name, (verifier, notes), (counters, told))
     }
 
     fn finish(
         &self,
         stream: TlsStream<TcpStream>,
         name: Option<Box<str>>,
-        chosen: &Chosen<'_>,
         (verifier, mut notes): (PeerVerifier, Notes),
-        counters: &mut Vec<TlsCounter>,
+        (counters, told): (&mut Vec<TlsCounter>, &mut Told),
     ) -> Result<TlsTransport, TlsFailure> {
         let (_, state) = stream.get_ref();
         let chain = state.peer_certificates().unwrap_or_default();
+        told.peer = self.peer(chain);
         let is_resumed = state.handshake_kind() == Some(HandshakeKind::Resumed);
         if is_resumed {
             // The certificate may be good no more. rustls does not look at it again, Envoy does.
@@ -104,18 +141,25 @@ impl ServerContext {
         if chain.is_empty() {
             counters.push(TlsCounter::NoCertificate);
         }
-        let mut peer = certificate_info::peer(chain);
-        if let (Some(peer), Some(issuer)) = (&mut peer, self.issuer(chain)) {
-            certificate_info::add_issuer(peer, issuer);
-        }
-        let told = Told {
-            peer_validated: peer.is_some() && notes.is_validated,
-            local: Some(chosen.identity.info.clone()),
-            peer: peer.map(Box::new),
-            ..Told::default()
-        };
+        told.peer_validated = told.peer.is_some() && notes.is_validated;
+        let told = std::mem::take(told);
         Ok(TlsTransport::new(stream, name, notes.signature, told))
     }
+
+    fn peer(&self, chain: &[CertificateDer<'static>]) -> Option<Box<PeerCertificateInfo>> {
+        let mut peer = certificate_info::peer(chain)?;
+        if let Some(issuer) = self.issuer(chain) {
+            certificate_info::add_issuer(&mut peer, issuer);
+        }
+        Some(Box::new(peer))
+    }
+}
+
+/// Whether nothing was agreed on.
+fn is_incompatible(error: &io::Error) -> bool {
+    let tls = error.get_ref();
+    let tls = tls.and_then(|inner| inner.downcast_ref::<rustls::Error>());
+    matches!(tls, Some(rustls::Error::PeerIncompatible(_)))
 }
 
 fn check_again(

@@ -10,6 +10,7 @@ use std::sync::Arc;
 use rustls::server::ClientHello;
 use rustls::{CipherSuite, Error, NamedGroup, ServerConfig, SupportedProtocolVersion};
 
+use super::choice;
 use super::hello::Untold;
 use super::parameters::Parameters;
 use super::server::OneCertificate;
@@ -84,7 +85,7 @@ impl Agreements {
         untold: Untold,
         verifier: Option<PeerVerifier>,
     ) -> Result<ServerConfig, Error> {
-        let agrees_on_13 = untold.speaks_13 && self.speaks_13();
+        let agrees_on_13 = self.agrees_on_13(untold);
         let base = &self.base(hello, agrees_on_13)?.config;
         let mut config = match verifier {
             None => base.clone(),
@@ -118,9 +119,11 @@ impl Agreements {
         &self.alpn_protocols
     }
 
-    fn speaks_13(&self) -> bool {
+    /// Whether TLS 1.3 will be spoken with a client.
+    pub(super) fn agrees_on_13(&self, untold: Untold) -> bool {
         let mut versions = self.versions.iter();
-        versions.any(|version| version.version == rustls::ProtocolVersion::TLSv1_3)
+        let speaks_13 = versions.any(|version| version.version == rustls::ProtocolVersion::TLSv1_3);
+        untold.speaks_13 && speaks_13
     }
 
     fn base(&self, hello: &ClientHello<'_>, agrees_on_13: bool) -> Result<&Base, Error> {
@@ -153,5 +156,24 @@ impl Agreements {
         found
             .or_else(|| bases.next())
             .ok_or_else(|| Error::General("no group to agree on".to_owned()))
+    }
+}
+
+/// The suite that a handshake by this configuration agrees on, should it fail before rustls tells.
+pub(super) fn suite(
+    config: &ServerConfig,
+    hello: &ClientHello<'_>,
+    (is_13, is_ecdsa): (bool, bool),
+) -> Option<CipherSuite> {
+    let fits = |suite: &CipherSuite| match is_13 {
+        true => choice::is_tls13(*suite),
+        false => !choice::is_tls13(*suite) && choice::is_ecdsa(*suite) == is_ecdsa,
+    };
+    let own = config.crypto_provider().cipher_suites.iter();
+    let own: Vec<_> = own.map(|suite| suite.suite()).filter(fits).collect();
+    let theirs = hello.cipher_suites();
+    match config.ignore_client_order {
+        true => own.into_iter().find(|suite| theirs.contains(suite)),
+        false => theirs.iter().copied().find(|suite| own.contains(suite)),
     }
 }

@@ -100,16 +100,30 @@ impl Roots {
         algorithms: &WebPkiSupportedAlgorithms,
         now: UnixTime,
     ) -> Result<(), Error> {
+        if self.only_leaf_is_looked_up {
+            return self.verify_to(RevocationCheckDepth::EndEntity, chain, algorithms, now);
+        }
+        let verified = self.verify_to(RevocationCheckDepth::Chain, chain, algorithms, now);
+        if verified == Err(Error::CertRevoked) {
+            // Envoy looks the leaf up before those above it.
+            self.verify_to(RevocationCheckDepth::EndEntity, chain, algorithms, now)?;
+        }
+        verified
+    }
+
+    fn verify_to(
+        &self,
+        depth: RevocationCheckDepth,
+        chain: Chain<'_>,
+        algorithms: &WebPkiSupportedAlgorithms,
+        now: UnixTime,
+    ) -> Result<(), Error> {
         let leaf = EndEntityCert::try_from(chain.leaf)?;
         let usage = match chain.side {
             Side::Server => KeyUsage::client_auth(),
             Side::Client => KeyUsage::server_auth(),
         };
         let lists: Vec<_> = self.revocation_lists.iter().collect();
-        let depth = match self.only_leaf_is_looked_up {
-            true => RevocationCheckDepth::EndEntity,
-            false => RevocationCheckDepth::Chain,
-        };
         let revocation = RevocationOptionsBuilder::new(&lists).ok().map(|options| {
             let options = options.with_depth(depth);
             options

@@ -90,6 +90,11 @@ impl Certificates {
         })
     }
 
+    /// The first, which stands for all until one is chosen.
+    pub(super) fn first(&self) -> Option<&Identity> {
+        self.all.first()
+    }
+
     fn named(&self, name: &str, client: Abilities, now: UnixTime) -> Option<Chosen<'_>> {
         let places = self.by_name.get(name)?.iter();
         self.best(places.filter_map(|place| self.all.get(*place)), client, now)
@@ -158,7 +163,7 @@ fn can_ecdsa(hello: &ClientHello<'_>) -> bool {
 }
 
 /// Whether the suite is one of TLS 1.3.
-fn is_tls13(suite: CipherSuite) -> bool {
+pub(super) fn is_tls13(suite: CipherSuite) -> bool {
     matches!(
         suite,
         CipherSuite::TLS13_AES_128_GCM_SHA256
@@ -167,7 +172,7 @@ fn is_tls13(suite: CipherSuite) -> bool {
     )
 }
 
-fn is_ecdsa(suite: CipherSuite) -> bool {
+pub(super) fn is_ecdsa(suite: CipherSuite) -> bool {
     matches!(
         suite,
         CipherSuite::TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256

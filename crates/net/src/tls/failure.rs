@@ -69,6 +69,21 @@ impl TlsFailure {
         }
     }
 
+    /// The same of a server's handshake, of this version: BoringSSL chooses suites of TLS 1.2 by what a client can
+    /// check, rustls looks at that afterwards.
+    pub(super) fn of_server(error: &io::Error, is_13: bool, refused: Option<&PeerRefused>) -> Self {
+        let inner = error.get_ref();
+        let tls = inner.and_then(|inner| inner.downcast_ref::<Error>());
+        match tls {
+            Some(Error::PeerIncompatible(PeerIncompatible::NoSignatureSchemesInCommon))
+                if !is_13 =>
+            {
+                Self::no_certificate()
+            }
+            _ => Self::of_io(error, refused),
+        }
+    }
+
     pub(super) fn of(error: &Error, refused: Option<&PeerRefused>) -> Self {
         if let (Error::InvalidCertificate(_), Some(refused)) = (error, refused) {
             return Self::refused(refused);

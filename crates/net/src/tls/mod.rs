@@ -52,7 +52,7 @@ mod tickets;
 mod validation;
 mod verify;
 
-pub use accept::Handshake;
+pub use accept::{Handshake, Unfinished};
 pub use client::{ClientTls, Greeted, Wishes};
 pub use counts::TlsCounts;
 pub use details::{CertificateDetails, ContextCertificates, SubjectKind};

@@ -169,6 +169,11 @@ impl ServerContext {
         self.verifier.offer_client_auth()
     }
 
+    /// Whether TLS 1.3 will be spoken with a client.
+    pub(super) fn agrees_on_13(&self, untold: Untold) -> bool {
+        self.agreements.agrees_on_13(untold)
+    }
+
     /// The protocols of the layer above.
     pub(super) fn alpn_protocols(&self) -> &[Vec<u8>] {
         self.agreements.alpn_protocols()

@@ -69,6 +69,8 @@ pub(super) struct Notes {
     pub(super) tolerated: Vec<TlsCounter>,
     /// Why the peer was refused.
     pub(super) refused: Option<PeerRefused>,
+    /// The chain of one that was refused.
+    pub(super) refused_chain: Vec<CertificateDer<'static>>,
     /// Whether something was asked for and found good.
     pub(super) is_validated: bool,
     /// What the peer signed by.
@@ -107,7 +109,11 @@ impl PeerVerifier {
         let asks = self.demands.ask_for_anything();
         self.note(|notes| match &checked {
             Ok(()) => notes.is_validated = asks && notes.tolerated.is_empty(),
-            Err(refused) => notes.refused = Some(refused.clone()),
+            Err(refused) => {
+                let chain = std::iter::once(leaf).chain(intermediates);
+                notes.refused = Some(refused.clone());
+                notes.refused_chain = chain.map(|one| one.clone().into_owned()).collect();
+            }
         });
         checked
     }

@@ -21,6 +21,7 @@ use measured::Measured;
 pub use measured::{Measuring, TcpSocketStats};
 use nuncio_contract::stream_info::ConnectionTally;
 pub use plain::Plain;
+pub(crate) use tls::cipher_name;
 pub use tls::{TlsInfo, TlsTransport};
 use tokio::net::TcpStream;
 pub use watched::{Watch, Watched};

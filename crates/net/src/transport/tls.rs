@@ -98,7 +98,7 @@ fn agreed(state: &CommonState) -> TlsInfo {
 }
 
 /// OpenSSL's names of the suites that rustls speaks.
-fn cipher_name(suite: CipherSuite) -> Option<&'static str> {
+pub(crate) fn cipher_name(suite: CipherSuite) -> Option<&'static str> {
     Some(match suite {
         CipherSuite::TLS13_AES_128_GCM_SHA256 => "TLS_AES_128_GCM_SHA256",
         CipherSuite::TLS13_AES_256_GCM_SHA384 => "TLS_AES_256_GCM_SHA384",

@@ -19,7 +19,7 @@ use nuncio_http::http1;
 use nuncio_http::route::RouteTable;
 use nuncio_http::service::Service;
 use nuncio_net::bound::BoundSocket;
-use nuncio_tcp::client::{Client, Handshake, Handshaken, note_handshake};
+use nuncio_tcp::client::{Client, Handshake, Handshaken, note_handshake, note_unfinished};
 use nuncio_tcp::connection;
 use nuncio_tcp::filters::{Filters, Watching};
 use tokio::net::TcpStream;
@@ -314,18 +314,12 @@ fn behind_handshake(
         manager.ended_in_handshake(begin, is_late);
     }
     if let Some(log) = &gate.log {
-        info.transport_failure_reason = reason(ended);
+        if let Some(Some(Err(unfinished))) = ended {
+            note_unfinished(&mut info, unfinished);
+        }
         log.connection(Rc::new(info));
     }
     gate.closed(begin);
-}
-
-/// Why there is no transport, as far as the transport knows.
-fn reason(ended: Option<Option<Handshaken>>) -> Box<str> {
-    match ended {
-        Some(Some(Err(Some(reason)))) => reason,
-        _ => Box::default(),
-    }
 }
 
 /// Has the chain's filters serve a connection to its end. What is common has a future of its own, so that nothing is

@@ -21,6 +21,8 @@ const MAX_BLOCK_FRAMES: usize = 1024;
 /// A block may take this many times the bytes that its headers may have, so that tables stay in step when the headers
 /// are too many; then the connection ends.
 const MAX_BLOCK_FACTOR: usize = 16;
+/// What a head has before its block where it says a priority.
+const PRIORITY_BYTES: usize = 5;
 
 /// A block whose end has not come yet.
 pub(super) struct OpenBlock {
@@ -411,13 +413,18 @@ fn unwrapped(head: FrameHead, payload: &[u8]) -> Result<&[u8], ConnectionError> 
         let bad = ConnectionError::GoAway(code, "HEADERS: invalid padding");
         let none = ConnectionError::GoAway(code, "HEADERS: insufficient padding space");
         let (padding, rest) = fragment.split_first().ok_or(none)?;
-        let len = rest.len().checked_sub(usize::from(*padding)).ok_or(bad)?;
+        let len = rest.len().checked_sub(usize::from(*padding));
+        let prioritized = head.has(flag::PRIORITY);
+        let least = if prioritized { PRIORITY_BYTES } else { 0 };
+        let len = len.filter(|len| *len >= least).ok_or(bad)?;
         fragment = rest.get(..len).unwrap_or_default();
     }
     if head.has(flag::PRIORITY) {
         let code = ErrorCode::FRAME_SIZE_ERROR;
         let depends_on = read_u32(fragment).ok_or(ConnectionError::GoAway(code, ""))?;
-        fragment = fragment.get(5..).ok_or(ConnectionError::GoAway(code, ""))?;
+        fragment = fragment
+            .get(PRIORITY_BYTES..)
+            .ok_or(ConnectionError::GoAway(code, ""))?;
         if depends_on & 0x7fff_ffff == head.stream {
             return Err(silent("HEADERS: depend on itself"));
         }
