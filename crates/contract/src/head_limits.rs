@@ -5,6 +5,30 @@
 
 use nuncio_config::runtime::RuntimeKeys;
 
+use crate::headers::HeaderMap;
+
+/// How much a head may have that filters have changed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct MaxHead {
+    /// Headers, pseudo-headers too.
+    pub headers: usize,
+    /// Bytes of names and values.
+    pub bytes: usize,
+}
+
+impl MaxHead {
+    /// Whatever there is.
+    pub const ANY: MaxHead = MaxHead {
+        headers: usize::MAX,
+        bytes: usize::MAX,
+    };
+
+    /// Whether a head is no larger.
+    pub fn holds(&self, head: &HeaderMap) -> bool {
+        head.len() <= self.headers && head.byte_size() <= self.bytes
+    }
+}
+
 /// A limit of heads.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum HeadLimit {

@@ -24,6 +24,7 @@ use std::task::{Context, Poll};
 use crate::buffer::Buffer;
 use crate::cors::CorsPolicy;
 use crate::formatter::FormatContext;
+use crate::head_limits::MaxHead;
 use crate::headers::HeaderMap;
 use crate::level_config::LevelConfig;
 use crate::local_reply::LocalReply;
@@ -51,6 +52,8 @@ pub struct FilterWorkerContext<'a> {
     pub service_cluster: &'a str,
     /// Whether the chain is between the router and a host.
     pub is_upstream: bool,
+    /// How much a request's head may have.
+    pub max_request_head: MaxHead,
 }
 
 /// Makes a filter for each stream of one worker.

@@ -13,6 +13,7 @@ use std::sync::Arc;
 use nuncio_config::message;
 use nuncio_config::typed::{Any, Ctx, Refused, SupportTable};
 
+use crate::head_limits::MaxHead;
 use crate::http_filter::{FilterWorkerContext, HttpFilterConfig, HttpFilterFactory, Interest};
 use crate::http_filter_message::{HttpFilterConfigType, HttpFilterMessage};
 use crate::registry::{HttpFilterRoom, HttpFilterRooms};
@@ -138,6 +139,7 @@ impl UpstreamFilters {
                 name: &filter.name,
                 service_cluster: "",
                 is_upstream: true,
+                max_request_head: MaxHead::ANY,
             });
             UpstreamSlot {
                 name: filter.name.clone(),

@@ -12,6 +12,7 @@ use std::task::{Context, Poll};
 use nuncio_contract::buffer::Buffer;
 use nuncio_contract::discovered::Discovered;
 use nuncio_contract::formatter::FormatContext;
+use nuncio_contract::head_limits::MaxHead;
 use nuncio_contract::headers::HeaderMap;
 use nuncio_contract::http_filter::{
     DataStatus, FilterContext, FilterWorkerContext, HeadersStatus, HttpFilter, HttpFilterConfig,
@@ -35,6 +36,7 @@ impl HttpFilterConfig for DiscoveredFilter {
             root: context.root.clone(),
             name: context.name.into(),
             service_cluster: context.service_cluster.into(),
+            max_request_head: context.max_request_head,
             current: RefCell::default(),
         })
     }
@@ -46,6 +48,7 @@ struct Factory {
     root: Scope,
     name: Box<str>,
     service_cluster: Box<str>,
+    max_request_head: MaxHead,
     /// Made of the configuration after so many changes.
     current: RefCell<(u64, Option<Rc<dyn HttpFilterFactory>>)>,
 }
@@ -61,6 +64,7 @@ impl Factory {
                 name: &self.name,
                 service_cluster: &self.service_cluster,
                 is_upstream: false,
+                max_request_head: self.max_request_head,
             };
             let config = self.place.current();
             let factory = config.map(|config| Rc::from(config.for_worker(&context)));

@@ -4,6 +4,7 @@ use std::cell::RefCell;
 use std::rc::Rc;
 use std::sync::Arc;
 
+use nuncio_contract::head_limits::MaxHead;
 use nuncio_contract::http_filter::{FilterWorkerContext, HttpFilterConfig, HttpFilterFactory};
 use nuncio_contract::stats::Scope;
 
@@ -20,6 +21,7 @@ pub(crate) struct Factories {
     name: Box<str>,
     service_cluster: Box<str>,
     is_upstream: bool,
+    max_request_head: MaxHead,
     by_action: RefCell<Kept<Arc<Execute>, Made>>,
 }
 
@@ -32,6 +34,7 @@ impl Factories {
             name: context.name.into(),
             service_cluster: context.service_cluster.into(),
             is_upstream: context.is_upstream,
+            max_request_head: context.max_request_head,
             by_action: RefCell::default(),
         }
     }
@@ -44,6 +47,7 @@ impl Factories {
             name: &self.name,
             service_cluster: &self.service_cluster,
             is_upstream: self.is_upstream,
+            max_request_head: self.max_request_head,
         };
         let factories = filters.iter().map(|filter| filter.for_worker(&context));
         factories.collect()

@@ -10,7 +10,8 @@ use nuncio_contract::stream_info::metadata::{Struct, Value};
 
 use super::filter::{Question, Worker};
 use super::query;
-use super::verdict::{Allowed, Changes, Denied, REQUEST_ORDER, Verdict};
+use super::told::{LoggingInfo, ShadowDecision};
+use super::verdict::{Allowed, Changes, Denied, How, REQUEST_ORDER, Verdict};
 use crate::unusable::{invalid_value, unusable};
 
 /// The namespace of what the service says of the stream.
@@ -24,9 +25,10 @@ pub(super) fn conclude(
     verdict: Verdict,
     context: &mut FilterContext<'_>,
 ) -> Option<Box<LocalReply>> {
+    worker.end_info(question, context);
     match verdict {
         Verdict::Ok(allowed) => worker.pass(question, *allowed, context),
-        Verdict::Denied(denied) => Some(worker.deny(question, *denied, context)),
+        Verdict::Denied(denied) => worker.deny(question, *denied, context),
         Verdict::Error(answer) => worker.fail(question, answer, context),
     }
 }
@@ -56,12 +58,9 @@ impl Worker {
         {
             return Some(self.refuse_invalid(question));
         }
-        let changes_route = !allowed.request.is_empty()
-            || !allowed.removed.is_empty()
-            || !allowed.query_set.is_empty()
-            || !allowed.query_removed.is_empty();
+        let clears_route = self.clears_route(&allowed);
         let request = &mut *context.request_headers;
-        allowed.request.apply(request, &REQUEST_ORDER);
+        allowed.request.apply(request, &REQUEST_ORDER, usize::MAX);
         for name in &allowed.removed {
             if let Some(name) = removable(name) {
                 request.remove(&name);
@@ -73,14 +72,40 @@ impl Worker {
             let path = query::changed(path, &allowed.query_set, &allowed.query_removed);
             request.set(Known::Path, path.as_bytes());
         }
-        if self.settings.clears_route && changes_route {
+        let is_too_much = !self.max_request_head.holds(request);
+        if clears_route {
             context.route_is_stale.set(true);
         }
+        if is_too_much {
+            self.stats.own.request_header_limits_reached.inc();
+            return Some(self.refuse_invalid(question));
+        }
         *question.response.borrow_mut() = allowed.response;
+        if self.settings.is_shadow {
+            self.tell_shadow(ShadowDecision::ok(), context);
+        }
         self.stats.count(question.cluster.as_ref(), "ok");
         self.stats.own.ok.inc();
         // Without the header a client could have its own in its place.
         allowed.request.invalid.map(unusable)
+    }
+
+    /// Whether the route is looked for again. Headers that are only added do not count, as in Envoy.
+    fn clears_route(&self, allowed: &Allowed) -> bool {
+        if !self.settings.clears_route {
+            return false;
+        }
+        let list = &self.settings.clearing_headers;
+        let counts = |name: &HeaderName| list.is_empty() || list.contains(name);
+        let mut changed = allowed.request.list.iter();
+        let mut removed = allowed.removed.iter();
+        !allowed.query_set.is_empty()
+            || !allowed.query_removed.is_empty()
+            || changed.any(|change| change.how != How::Add && counts(&change.name))
+            || removed.any(|name| match HeaderName::parse(name) {
+                Ok(name) => counts(&name),
+                Err(_) => list.is_empty(),
+            })
     }
 
     /// Leaves out what the rules do not let it change.
@@ -106,8 +131,7 @@ impl Worker {
     fn refuse_invalid(&self, question: &Question) -> Box<LocalReply> {
         self.stats.count(question.cluster.as_ref(), "invalid");
         self.stats.own.invalid.inc();
-        let reply = LocalReply::new(500, b"".as_slice(), "ext_authz_invalid");
-        Box::new(reply.with_flags(ResponseFlags::UNAUTHORIZED_EXTERNAL_SERVICE))
+        invalid()
     }
 
     fn deny(
@@ -115,10 +139,11 @@ impl Worker {
         question: &Question,
         mut denied: Denied,
         context: &mut FilterContext<'_>,
-    ) -> Box<LocalReply> {
+    ) -> Option<Box<LocalReply>> {
+        let is_shadow = self.settings.is_shadow;
         self.take_metadata(std::mem::take(&mut denied.metadata), context);
-        if denied.headers.invalid.is_some() && self.settings.refuses_invalid {
-            return self.refuse_invalid(question);
+        if denied.headers.invalid.is_some() && self.settings.refuses_invalid && !is_shadow {
+            return Some(self.refuse_invalid(question));
         }
         self.stats.own.denied.inc();
         let cluster = question.cluster.as_ref();
@@ -126,7 +151,12 @@ impl Worker {
         if self.settings.charges_cluster {
             self.stats.charge(cluster, denied.status);
         }
-        self.answer(denied, "ext_authz_denied")
+        if is_shadow {
+            self.stats.own.shadow_denied.inc();
+            self.tell_shadow(ShadowDecision::denied(&denied), context);
+            return None;
+        }
+        Some(self.answer(denied, "ext_authz_denied"))
     }
 
     fn answer(&self, mut denied: Denied, details: &'static str) -> Box<LocalReply> {
@@ -148,6 +178,12 @@ impl Worker {
         let cluster = question.cluster.as_ref();
         self.stats.count(cluster, "error");
         self.stats.own.error.inc();
+        if self.settings.is_shadow {
+            self.stats.own.shadow_error.inc();
+            let status = answer.map_or(self.settings.status_on_error, |answer| answer.status);
+            self.tell_shadow(ShadowDecision::error(status), context);
+            return None;
+        }
         if self.settings.passes_on_error {
             self.stats.count(cluster, "failure_mode_allowed");
             self.stats.own.failure_mode_allowed.inc();
@@ -172,6 +208,28 @@ impl Worker {
         Box::new(reply.with_flags(ResponseFlags::UNAUTHORIZED_EXTERNAL_SERVICE))
     }
 
+    fn tell_shadow(&self, decision: ShadowDecision, context: &mut FilterContext<'_>) {
+        decision.leave(&self.name, context.stream_info.filter_state_mut());
+    }
+
+    /// The service is asked.
+    pub(super) fn begin_info(&self, context: &mut FilterContext<'_>) {
+        let tells = self.settings.tells_stats;
+        if tells && !LoggingInfo::leave(&self.name, context.stream_info.filter_state_mut()) {
+            self.stats.own.filter_state_name_collision.inc();
+        }
+    }
+
+    /// The service has answered.
+    fn end_info(&self, question: &Question, context: &mut FilterContext<'_>) {
+        if self.settings.tells_stats {
+            let now = context.services.now();
+            let took = now.saturating_duration_since(question.asked_at);
+            let state = context.stream_info.filter_state_mut();
+            LoggingInfo::answered(&self.name, state, took);
+        }
+    }
+
     fn take_metadata(&self, metadata: Struct, context: &mut FilterContext<'_>) {
         if metadata.is_empty() {
             return;
@@ -188,6 +246,12 @@ fn add_headers(reply: &mut LocalReply, headers: Changes) {
     let headers = headers.list.into_iter();
     reply.repeats_names = true;
     reply.headers = headers.map(|change| (change.name, change.value)).collect();
+}
+
+/// The answer where the service said what cannot be done.
+pub(super) fn invalid() -> Box<LocalReply> {
+    let reply = LocalReply::new(500, b"".as_slice(), "ext_authz_invalid");
+    Box::new(reply.with_flags(ResponseFlags::UNAUTHORIZED_EXTERNAL_SERVICE))
 }
 
 /// A name that a request may lose.

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use nuncio_config::typed::{Any, Ctx, Refused};
 use nuncio_contract::header_mutation::HeaderMutations;
+use nuncio_contract::headers::HeaderName;
 use nuncio_contract::http_filter::HttpFilterConfig;
 use nuncio_contract::http_status::HttpStatus;
 use nuncio_contract::level_config::LevelConfig;
@@ -45,6 +46,8 @@ pub(super) struct Settings {
     pub(super) passes_on_error: bool,
     pub(super) tells_of_passing: bool,
     pub(super) clears_route: bool,
+    /// None: any change of a request clears it.
+    pub(super) clearing_headers: Box<[HeaderName]>,
     pub(super) status_on_error: u16,
     pub(super) refuses_invalid: bool,
     pub(super) namespaces: Box<[Box<str>]>,
@@ -60,6 +63,9 @@ pub(super) struct Settings {
     pub(super) rules: Option<Rules>,
     pub(super) takes_metadata: bool,
     pub(super) max_denied_body_bytes: Option<usize>,
+    pub(super) tells_stats: bool,
+    pub(super) limits_response: bool,
+    pub(super) is_shadow: bool,
 }
 
 /// A level's part.
@@ -108,6 +114,8 @@ impl Settings {
         let metadata = message.filter_enabled_metadata.as_ref();
         let metadata = metadata.map(|it| CompiledMetadataMatcher::compile(it, ctx));
         let names = |list: &[String]| list.iter().map(|name| name.as_str().into()).collect();
+        let clearing = message.clear_route_cache_headers.iter();
+        let clearing = clearing.filter_map(|name| HeaderName::parse_with_pseudo(name).ok());
         let max_denied = usize::try_from(message.max_denied_response_body_bytes);
         Ok(Settings {
             asked: Asked {
@@ -118,6 +126,7 @@ impl Settings {
             passes_on_error: message.failure_mode_allow,
             tells_of_passing: message.failure_mode_allow_header_add,
             clears_route: message.clear_route_cache,
+            clearing_headers: clearing.collect(),
             status_on_error: message
                 .status_on_error
                 .as_ref()
@@ -136,6 +145,9 @@ impl Settings {
             rules: rules?,
             takes_metadata: message.enable_dynamic_metadata_ingestion != Some(false),
             max_denied_body_bytes: max_denied.ok().filter(|max| *max > 0),
+            tells_stats: message.emit_filter_state_stats,
+            limits_response: message.enforce_response_header_limits,
+            is_shadow: message.shadow_mode,
         })
     }
 }

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use nuncio_contract::buffer::Buffer;
+use nuncio_contract::head_limits::MaxHead;
 use nuncio_contract::headers::{HeaderMap, Known};
 use nuncio_contract::http_filter::{
     Applied, DataStatus, FilterContext, FilterWorkerContext, HeadersStatus, HttpFilter,
@@ -15,16 +16,22 @@ use nuncio_contract::http_filter::{
 use nuncio_contract::services::LocalFuture;
 use nuncio_contract::stream_info::ClusterDescription;
 
-use super::apply::conclude;
+use super::apply::{conclude, invalid};
 use super::check::ToldBody;
 use super::config::{BodyLimit, ChainConfig, Level, LevelCheck, Settings};
 use super::stats::WorkerStats;
 use super::verdict::{Changes, RESPONSE_ORDER};
 
+/// How many headers a response of a host may have with the service's (`enforce_response_header_limits`).
+const MAX_RESPONSE_HEADERS: usize = 100;
+
 /// A worker's part of the filter.
 pub(super) struct Worker {
     pub(super) settings: Arc<Settings>,
     pub(super) stats: WorkerStats,
+    /// The filter's name in the chain.
+    pub(super) name: Box<str>,
+    pub(super) max_request_head: MaxHead,
 }
 
 /// What is kept of a question until its answer comes.
@@ -50,6 +57,8 @@ impl HttpFilterConfig for ChainConfig {
         Box::new(Factory(Rc::new(Worker {
             settings: Arc::clone(&self.0),
             stats: WorkerStats::new(context, &self.0.stat_prefix),
+            name: context.name.into(),
+            max_request_head: context.max_request_head,
         })))
     }
 }
@@ -146,13 +155,32 @@ impl HttpFilter for Filter {
 
     fn encode_headers(
         &mut self,
-        _context: &mut FilterContext<'_>,
+        context: &mut FilterContext<'_>,
         response: &mut HeaderMap,
         _end_stream: bool,
     ) -> HeadersStatus {
-        self.response.borrow().apply(response, &RESPONSE_ORDER);
-        HeadersStatus::Continue
+        let most = match self.worker.settings.limits_response && is_of_host(context) {
+            true => MAX_RESPONSE_HEADERS,
+            false => usize::MAX,
+        };
+        let is_done = self
+            .response
+            .borrow()
+            .apply(response, &RESPONSE_ORDER, most);
+        match is_done {
+            true => HeadersStatus::Continue,
+            false => {
+                self.response.take();
+                self.worker.stats.own.response_header_limits_reached.inc();
+                HeadersStatus::Reply(invalid())
+            }
+        }
     }
+}
+
+/// Whether the response came from a host.
+fn is_of_host(context: &FilterContext<'_>) -> bool {
+    context.stream_info.response_code_details.as_deref() == Some("via_upstream")
 }
 
 /// As much as is told of what is held and what has come.
@@ -203,6 +231,7 @@ impl Filter {
     }
 
     fn ask(&self, context: &mut FilterContext<'_>, body: Option<ToldBody>) -> LocalFuture<Resume> {
+        self.worker.begin_info(context);
         let settings = &*self.worker.settings;
         let own = match context.route.most_specific::<Level>() {
             Some(Level::Check(check)) => check.service.as_ref(),

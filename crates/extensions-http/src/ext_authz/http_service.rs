@@ -60,6 +60,7 @@ impl HttpTarget {
         context: &FilterContext<'_>,
         told: &ToldHeaders,
         body: Option<&ToldBody>,
+        is_raw: bool,
     ) -> HeaderMap {
         let mut head = HeaderMap::request();
         let length = body.map_or(0, |body| body.bytes.len());
@@ -76,7 +77,7 @@ impl HttpTarget {
                 }
                 // All values of a name are one, as with gRPC.
                 name => match HeaderName::parse(&text(name)) {
-                    Ok(key) if head.contains(&key) => {
+                    Ok(key) if !is_raw && head.contains(&key) => {
                         let before = head.get(&key).unwrap_or_default();
                         let joined = [before, b",", header.value].concat();
                         head.set(&key, &joined);
@@ -153,6 +154,7 @@ impl HttpTarget {
         let mut denied = Denied {
             status,
             body: answer.body,
+            shows_status: true,
             ..Denied::default()
         };
         let mut headers = Changes::default();

@@ -21,6 +21,7 @@ message! {
         pub(super) failure_mode_allow_header_add: bool,
         pub(super) with_request_body: Option<BufferSettings>,
         pub(super) clear_route_cache: bool,
+        pub(super) clear_route_cache_headers: Vec<String>,
         pub(super) status_on_error: Option<HttpStatus>,
         pub(super) validate_mutations: bool,
         pub(super) metadata_context_namespaces: Vec<String>,
@@ -38,6 +39,10 @@ message! {
         pub(super) decoder_header_mutation_rules: Option<HeaderMutationRules>,
         pub(super) enable_dynamic_metadata_ingestion: Option<bool>,
         pub(super) max_denied_response_body_bytes: u32,
+        pub(super) emit_filter_state_stats: bool,
+        pub(super) enforce_response_header_limits: bool,
+        pub(super) shadow_mode: bool,
+        inert filter_metadata = "only extensions that are compiled into Envoy can see it",
         inert emit_client_span = "nothing is traced yet, so there is no span to begin";
     }
 }

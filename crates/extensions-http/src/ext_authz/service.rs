@@ -60,7 +60,7 @@ impl Service {
                 })
             }
             Service::Http(target) => {
-                let head = target.head(context, told, body.as_ref());
+                let head = target.head(context, told, body.as_ref(), settings.encodes_raw_headers);
                 let call = calls.start(&target.cluster, head, target.options());
                 let Some(mut call) = call else {
                     return Box::pin(ready(Verdict::Error(None)));

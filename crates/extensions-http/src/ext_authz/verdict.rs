@@ -34,6 +34,8 @@ pub(super) struct Denied {
     pub(super) headers: Changes,
     pub(super) body: Vec<u8>,
     pub(super) metadata: Struct,
+    /// Whether the status is among the headers that would be told of it.
+    pub(super) shows_status: bool,
 }
 
 /// What happens where a header is there already.
@@ -113,21 +115,29 @@ impl Changes {
         self.invalid.get_or_insert(text);
     }
 
-    pub(super) fn is_empty(&self) -> bool {
-        self.list.is_empty()
-    }
-
-    /// Makes the changes.
-    pub(super) fn apply(&self, headers: &mut HeaderMap, order: &[How]) {
+    /// Makes the changes, as long as there are no more headers than `most`; false if there would be.
+    pub(super) fn apply(&self, headers: &mut HeaderMap, order: &[How], most: usize) -> bool {
         for how in order {
             for change in self.list.iter().filter(|change| change.how == *how) {
+                if headers.len() >= most && change.adds_to(headers) {
+                    return false;
+                }
                 change.apply(headers);
             }
         }
+        true
     }
 }
 
 impl Change {
+    fn adds_to(&self, headers: &HeaderMap) -> bool {
+        match self.how {
+            How::Add => true,
+            How::Set | How::AddIfAbsent => !headers.contains(&self.name),
+            How::JoinIfThere | How::SetIfThere => false,
+        }
+    }
+
     fn apply(&self, headers: &mut HeaderMap) {
         let Change { name, value, .. } = self;
         let is_there = headers.contains(name);
@@ -211,7 +221,7 @@ mod tests {
             assert_eq!(of_request(name, "1"), (0, None), "{name}");
             let mut changes = Changes::default();
             changes.push_to_response(How::Set, name, b"1");
-            assert!(changes.is_empty(), "{name}");
+            assert!(changes.list.is_empty(), "{name}");
         }
         assert_eq!(of_request(":status", "204"), (0, None));
     }

@@ -22,6 +22,7 @@ use nuncio_contract::calls::Calls;
 use nuncio_contract::clock::{Clock, ManualClock};
 use nuncio_contract::early_header_mutation::EarlyHeaderMutationRoom;
 use nuncio_contract::forward_proxy::ForwardProxy;
+use nuncio_contract::head_limits::MaxHead;
 use nuncio_contract::headers::{HeaderMap, HeaderName, Known};
 use nuncio_contract::http_filter::{
     Applied, DataStatus, Destination, FilterContext, FilterWorkerContext, HeadersStatus,
@@ -136,6 +137,7 @@ impl Worker {
             name: room.name,
             service_cluster: "here",
             is_upstream: false,
+            max_request_head: MaxHead::ANY,
         });
         Worker {
             factory,

@@ -21,6 +21,7 @@ message! {
     pub(crate) struct StatsdSink: "envoy.config.metrics.v3.StatsdSink" {
         pub(crate) oneof statsd_specifier: StatsdSpecifier,
         pub(crate) prefix: String,
+        pub(crate) scale_histogram_units_to_milliseconds: bool,
     }
 }
 
@@ -37,6 +38,7 @@ message! {
     pub(crate) struct DogStatsdSink: "envoy.config.metrics.v3.DogStatsdSink" {
         pub(crate) oneof dog_statsd_specifier: UdpSpecifier,
         pub(crate) prefix: String,
+        pub(crate) scale_histogram_units_to_milliseconds: bool,
         pub(crate) max_bytes_per_datagram: Option<u64>,
     }
 }
@@ -46,6 +48,7 @@ message! {
     pub(crate) struct GraphiteStatsdSink: "envoy.extensions.stat_sinks.graphite_statsd.v3.GraphiteStatsdSink" {
         pub(crate) oneof statsd_specifier: UdpSpecifier,
         pub(crate) prefix: String,
+        pub(crate) scale_histogram_units_to_milliseconds: bool,
         pub(crate) max_bytes_per_datagram: Option<u64>,
     }
 }
@@ -113,11 +116,13 @@ pub(crate) fn parse_statsd(any: &Any, ctx: &mut Ctx) -> Result<Arc<dyn StatSinkC
             prefix,
             tags: None,
             max_bytes: 0,
+            scales_units: message.scale_histogram_units_to_milliseconds,
         })),
         StatsdSpecifier::TcpClusterName(cluster) => Ok(Arc::new(TcpConfig {
             cluster: cluster.value.clone(),
             span: cluster.span,
             prefix,
+            scales_units: message.scale_histogram_units_to_milliseconds,
         })),
     }
 }
@@ -134,6 +139,7 @@ pub(crate) fn parse_dog_statsd(
         prefix: prefix(&message.prefix),
         tags: Some(Tags::AfterValue),
         max_bytes: bytes(message.max_bytes_per_datagram),
+        scales_units: message.scale_histogram_units_to_milliseconds,
     }))
 }
 
@@ -149,6 +155,7 @@ pub(crate) fn parse_graphite_statsd(
         prefix: prefix(&message.prefix),
         tags: Some(Tags::AfterName),
         max_bytes: bytes(message.max_bytes_per_datagram),
+        scales_units: message.scale_histogram_units_to_milliseconds,
     }))
 }
 
@@ -189,6 +196,7 @@ struct UdpConfig {
     prefix: String,
     tags: Option<Tags>,
     max_bytes: usize,
+    scales_units: bool,
 }
 
 impl StatSinkConfig for UdpConfig {
@@ -199,7 +207,8 @@ impl StatSinkConfig for UdpConfig {
     fn open(&self, services: &SinkServices<'_>) -> Result<Box<dyn StatSink>, String> {
         let tags = self.tags.map(|tags| (tags, services.tags.clone()));
         let socket = Datagram::open(&self.collector).map_err(|error| error.to_string())?;
-        let lines = Lines::new(&self.prefix, tags);
+        let mut lines = Lines::new(&self.prefix, tags);
+        lines.scales_units = self.scales_units;
         Ok(Box::new(Datagrams::new(lines, socket, self.max_bytes)))
     }
 }
@@ -208,6 +217,7 @@ struct TcpConfig {
     cluster: String,
     span: Span,
     prefix: String,
+    scales_units: bool,
 }
 
 impl StatSinkConfig for TcpConfig {
@@ -225,6 +235,8 @@ impl StatSinkConfig for TcpConfig {
 
     fn open(&self, services: &SinkServices<'_>) -> Result<Box<dyn StatSink>, String> {
         let bytes = (services.bytes_to)(&self.cluster);
-        Ok(Box::new(Stream::new(Lines::new(&self.prefix, None), bytes)))
+        let mut lines = Lines::new(&self.prefix, None);
+        lines.scales_units = self.scales_units;
+        Ok(Box::new(Stream::new(lines, bytes)))
     }
 }

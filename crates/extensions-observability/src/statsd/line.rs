@@ -17,13 +17,19 @@ pub(crate) enum Tags {
 pub(crate) struct Lines {
     prefix: String,
     tags: Option<(Tags, TagExtractor)>,
+    /// Whether microseconds are told as milliseconds rather than as so many of them.
+    pub(crate) scales_units: bool,
 }
 
 impl Lines {
     /// Without tags names stay whole.
     pub(crate) fn new(prefix: &str, tags: Option<(Tags, TagExtractor)>) -> Self {
         let prefix = prefix.to_owned();
-        Self { prefix, tags }
+        Self {
+            prefix,
+            tags,
+            scales_units: false,
+        }
     }
 
     /// The line of a stat of a flush, without an end of line; histograms have none.
@@ -43,6 +49,11 @@ impl Lines {
                 #[expect(clippy::cast_precision_loss, reason = "as Envoy tells it")]
                 let share = sample.value as f32 / 1_000_000.0;
                 self.line(&told, &six_digits(f64::from(share)), "|h")
+            }
+            Unit::Microseconds if self.scales_units => {
+                #[expect(clippy::cast_precision_loss, reason = "as Envoy tells it")]
+                let milliseconds = sample.value as f64 / 1000.0;
+                self.line(&told, &milliseconds.to_string(), "|ms")
             }
             _ => self.line(&told, &sample.value.to_string(), "|ms"),
         }

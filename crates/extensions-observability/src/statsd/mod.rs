@@ -2,7 +2,8 @@
 //! by TCP to a cluster.
 //!
 //! Counters are told as what came since the flush before, gauges as they stand, values of histograms one by one as
-//! timers in milliseconds whatever they measure, as in Envoy (percentages as `h`). DogStatsD's and Graphite's lines
+//! timers in milliseconds whatever they measure, as in Envoy (percentages as `h`; microseconds in milliseconds where
+//! `scale_histogram_units_to_milliseconds` says so). DogStatsD's and Graphite's lines
 //! have tags, statsd's have whole names. Without `max_bytes_per_datagram` each line is a datagram of its own, and a
 //! timer is one always. Texts are not told, as in Envoy.
 //!

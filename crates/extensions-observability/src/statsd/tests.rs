@@ -55,6 +55,26 @@ fn each_stat_is_a_datagram_of_its_own_unless_more_fit() {
 }
 
 #[test]
+fn microseconds_are_told_as_milliseconds_where_that_is_wanted() {
+    let mut lines = Lines::new("p", None);
+    let value = |lines: &Lines, unit| lines.sample(&sample(unit, 1_234_567));
+    let name = "p.cluster.a.upstream_rq_time";
+    assert_eq!(
+        value(&lines, Unit::Microseconds),
+        format!("{name}:1234567|ms")
+    );
+    lines.scales_units = true;
+    assert_eq!(
+        value(&lines, Unit::Microseconds),
+        format!("{name}:1234.567|ms")
+    );
+    assert_eq!(
+        value(&lines, Unit::Milliseconds),
+        format!("{name}:1234567|ms")
+    );
+}
+
+#[test]
 fn datagrams_are_filled_up_to_the_limit_and_a_longer_line_goes_alone() {
     let at = collector();
     let mut sink = sink(&at, None, 16);

@@ -35,6 +35,7 @@ use nuncio_codec::http2::Http2Settings;
 use nuncio_codec::http3::Http3Settings;
 use nuncio_contract::access_log::AccessLogger;
 use nuncio_contract::formatter::{AccessLogType, FormatContext};
+use nuncio_contract::head_limits::MaxHead;
 use nuncio_contract::http_filter::FilterWorkerContext;
 use nuncio_contract::overload::OverloadOnWorker;
 use nuncio_contract::stats::groups::{
@@ -159,6 +160,10 @@ impl ConnectionManager {
                 name: &filter.name,
                 service_cluster: &config.service_cluster,
                 is_upstream: false,
+                max_request_head: MaxHead {
+                    headers: config.codec.max_headers_count,
+                    bytes: config.codec.max_headers_bytes,
+                },
             };
             FilterSlot::new(
                 &filter.name,

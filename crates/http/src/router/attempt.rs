@@ -19,6 +19,7 @@ use nuncio_upstream::{BodyEvent, MetadataRelay, UpstreamError, UpstreamStream, W
 
 use super::failure::reset_reason;
 use super::forward::Failure;
+use super::try_log::count_try;
 use super::up::Up;
 use super::{Router, finalize, outliers};
 use crate::connection_manager::response::mutate_informational;
@@ -132,24 +133,23 @@ impl<D: Downstream> Router<'_, '_, D> {
     pub(super) fn note_bytes(&self, up: &RefCell<Up<'_>>) {
         let up = up.borrow();
         let stream = up.stream();
-        let (wire_sent, wire_received) = stream.wire_bytes();
-        let heads = stream.header_bytes();
         let mut state = self.exchange.state.borrow_mut();
         if state.span.is_some() {
             self.end_try_span(&mut state, stream);
         }
-        let bytes = &mut state.info.upstream.bytes;
-        // Those of all tries count.
-        bytes.wire_bytes_sent += wire_sent;
-        bytes.wire_bytes_received += wire_received;
-        if heads.decoded_received > 0 && !matches!(stream.protocol(), Some(Protocol::Http2)) {
-            // As in Envoy, a head over HTTP/1 adds those of earlier tries once more.
-            bytes.decompressed_header_bytes_received += bytes.header_bytes_received;
+        count_try(&mut state.info.upstream.bytes, stream);
+    }
+
+    /// The levels' mutations of the response. Their formats know of the bytes of this try as well, which are not
+    /// counted before it ends.
+    fn mutate_response(&self, up: &RefCell<Up<'_>>, state: &mut StreamState) {
+        if !state.route.table.adds.response_mutations {
+            return;
         }
-        bytes.header_bytes_sent += heads.sent;
-        bytes.header_bytes_received += heads.received;
-        bytes.decompressed_header_bytes_sent += heads.decoded_sent;
-        bytes.decompressed_header_bytes_received += heads.decoded_received;
+        let before = state.info.upstream.bytes;
+        count_try(&mut state.info.upstream.bytes, up.borrow().stream());
+        finalize::response(state, &*self.exchange.manager.worker);
+        state.info.upstream.bytes = before;
     }
 
     /// Begins the span of a try that has a connection, and tells its host of the trace.
@@ -312,7 +312,7 @@ impl<D: Downstream> Router<'_, '_, D> {
         status: u16,
     ) -> Result<(), Failure> {
         let end_stream = up.borrow().is_response_complete();
-        self.begin_response(status, end_stream);
+        self.begin_response(up, status, end_stream);
         if let Err(stop) = pin!(self.exchange.send_head(end_stream)).await {
             self.note_replaced(end_stream);
             return Err(stop.into());
@@ -448,7 +448,7 @@ impl<D: Downstream> Router<'_, '_, D> {
     }
 
     /// Counts the response and makes its head what the filters get to see.
-    pub(super) fn begin_response(&self, status: u16, end_stream: bool) {
+    pub(super) fn begin_response(&self, up: &RefCell<Up<'_>>, status: u16, end_stream: bool) {
         let worker = &*self.exchange.manager.worker;
         let now = worker.now();
         self.with_account(|account| {
@@ -484,7 +484,7 @@ impl<D: Downstream> Router<'_, '_, D> {
             let cookies = account.wishes.iter().flat_map(|wishes| &wishes.cookies);
             cookies.for_each(|cookie| state.response.append(Known::SetCookie, cookie.as_bytes()));
         });
-        finalize::response(state, worker);
+        self.mutate_response(up, state);
         let virtual_host = state
             .route
             .index

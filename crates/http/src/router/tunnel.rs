@@ -244,7 +244,7 @@ impl<D: Downstream> Router<'_, '_, D> {
             up.borrow_mut().note_answered();
             Box::pin(self.fail_handshake(head.status)).await?;
         } else {
-            self.begin_response(head.status, true);
+            self.begin_response(up, head.status, true);
             pin!(self.exchange.send_head(end_stream)).await?;
         }
         self.pass_body(up, end_stream).await?;

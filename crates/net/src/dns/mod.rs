@@ -183,15 +183,7 @@ impl Resolver {
         held: impl Clone + Send + 'static,
     ) -> Result<Answer, DnsError> {
         if let Ok(address) = name.parse::<IpAddr>() {
-            let addresses = if family.admits(address) {
-                vec![address]
-            } else {
-                Vec::new()
-            };
-            return Ok(Answer {
-                addresses,
-                ..Answer::default()
-            });
+            return self.literal(address, family);
         }
         match self {
             Resolver::Servers { servers, stats } => {
@@ -199,10 +191,7 @@ impl Resolver {
                 let _pending = Pending(stats);
                 let ask = |version| servers.ask(name, version, stats);
                 match (family, family.in_turn()) {
-                    (LookupFamily::All, _) => {
-                        let (v4, v6) = tokio::join!(ask(Version::V4), ask(Version::V6));
-                        both(v4, v6)
-                    }
+                    (LookupFamily::All, _) => servers.ask_both(name, stats).await,
                     (_, (first, second)) => {
                         let answer = ask(first).await;
                         match (answer, second) {
@@ -218,11 +207,35 @@ impl Resolver {
     }
 }
 
+impl Resolver {
+    /// An address in the place of a name is its own answer. As in Envoy, servers' questions are counted for it all the
+    /// same: one of version 4 answers any, one of version 6 none for version 4 alone.
+    fn literal(&self, address: IpAddr, family: LookupFamily) -> Result<Answer, DnsError> {
+        let is_answer = match self {
+            Resolver::System { .. } => family.admits(address),
+            Resolver::Servers { stats, .. } => {
+                stats.resolve_total.inc();
+                let fails_first = address.is_ipv6()
+                    && matches!(family, LookupFamily::V4Only | LookupFamily::V4Preferred);
+                if fails_first {
+                    stats.get_addr_failure.inc();
+                    if family == LookupFamily::V4Only {
+                        return Err(DnsError::new("an address of another version"));
+                    }
+                    stats.resolve_total.inc();
+                }
+                true
+            }
+        };
+        Ok(Answer {
+            addresses: is_answer.then_some(address).into_iter().collect(),
+            ..Answer::default()
+        })
+    }
+}
+
 /// The answers of both versions as one, which fails if both do.
-fn both(
-    first: Result<Answer, DnsError>,
-    second: Result<Answer, DnsError>,
-) -> Result<Answer, DnsError> {
+fn both<E>(first: Result<Answer, E>, second: Result<Answer, E>) -> Result<Answer, E> {
     match (first, second) {
         (Ok(mut first), Ok(second)) => {
             first.addresses.extend(second.addresses);

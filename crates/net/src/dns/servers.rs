@@ -22,7 +22,7 @@ use hickory_resolver::system_conf::read_system_conf;
 use nuncio_contract::dns_resolver::ServerSettings;
 use nuncio_contract::stats::groups::DnsResolverStats;
 
-use super::{Answer, DnsError, Version};
+use super::{Answer, DnsError, Version, both};
 
 const DNS_PORT: u16 = 53;
 /// What names and servers of the system depend on.
@@ -58,6 +58,26 @@ impl Servers {
     ) -> Result<Answer, DnsError> {
         stats.resolve_total.inc();
         let answer = self.ask_uncounted(name, version).await;
+        self.count(answer, stats)
+    }
+
+    /// The addresses of both versions, which is one question as in Envoy.
+    pub(super) async fn ask_both(
+        &self,
+        name: &str,
+        stats: &DnsResolverStats,
+    ) -> Result<Answer, DnsError> {
+        stats.resolve_total.inc();
+        let ask = |version| self.ask_uncounted(name, version);
+        let (v4, v6) = tokio::join!(ask(Version::V4), ask(Version::V6));
+        self.count(both(v4, v6), stats)
+    }
+
+    fn count(
+        &self,
+        answer: Result<Answer, Failed>,
+        stats: &DnsResolverStats,
+    ) -> Result<Answer, DnsError> {
         match &answer {
             Ok(answer) if answer.addresses.is_empty() => stats.not_found.inc(),
             Ok(_) => {}

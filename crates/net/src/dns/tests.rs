@@ -19,11 +19,28 @@ async fn an_address_stands_for_itself() {
         .await
         .unwrap();
     assert_eq!((answer.addresses, answer.ttl), (vec![v4], None));
-    let answer = resolver
-        .resolve("192.0.2.1", LookupFamily::V6Only)
-        .await
-        .unwrap();
-    assert_eq!(answer, Answer::default());
+}
+
+#[tokio::test]
+async fn servers_are_said_to_be_asked_for_addresses_too() {
+    let store = StatsStore::default();
+    let resolver = Resolvers::new(&None, &store).find(&None);
+    let Resolver::Servers { stats, .. } = &*resolver else {
+        panic!("servers are asked by default");
+    };
+    for (name, family, expected) in [
+        ("192.0.2.1", LookupFamily::V6Only, (true, 1, 0)),
+        ("192.0.2.1", LookupFamily::All, (true, 1, 0)),
+        ("::1", LookupFamily::Auto, (true, 1, 0)),
+        ("::1", LookupFamily::V4Preferred, (true, 2, 1)),
+        ("::1", LookupFamily::V4Only, (false, 1, 1)),
+    ] {
+        let before = (stats.resolve_total.value(), stats.get_addr_failure.value());
+        let is_answered = resolver.resolve(name, family).await.is_ok();
+        let asked = stats.resolve_total.value() - before.0;
+        let failed = stats.get_addr_failure.value() - before.1;
+        assert_eq!((is_answered, asked, failed), expected, "{name} {family:?}");
+    }
 }
 
 #[tokio::test]
