@@ -16,7 +16,6 @@ use nuncio_contract::stats::groups::RouterStats;
 use nuncio_contract::stream_info::{ClusterDescription, ConnectionInfo};
 use nuncio_upstream::cluster::Provided;
 use nuncio_upstream::forward_proxy::NamesOf;
-use nuncio_upstream::sub_clusters::SubClustersOf;
 use nuncio_upstream::{ClusterManager, WorkerCluster, WorkerClusters};
 
 use crate::route::{Action, ClusterChoice, RouteTable};
@@ -280,16 +279,11 @@ impl WorkerServices for Worker {
 
     fn forward_proxy(&self, cluster: &str) -> Option<Rc<dyn ForwardProxy>> {
         let cluster = self.manager.get(self.manager.find(cluster)?)?;
-        let default_port = cluster.default_port();
-        match cluster.provided()? {
-            Provided::Names(names) => Some(Rc::new(NamesOf::new(Arc::clone(names), default_port))),
-            Provided::SubClusters(all) => Some(Rc::new(SubClustersOf {
-                manager: Arc::clone(&self.manager),
-                all: Arc::clone(all),
-                default_port,
-            })),
-            _ => None,
-        }
+        let Provided::Names(names) = cluster.provided()? else {
+            return None;
+        };
+        let names = NamesOf::new(Arc::clone(names), cluster.default_port());
+        Some(Rc::new(names))
     }
 }
 

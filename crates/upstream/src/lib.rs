@@ -48,7 +48,6 @@ mod server_names;
 pub mod socket_match;
 mod socket_tree;
 mod stream;
-pub mod sub_clusters;
 mod tcp;
 #[cfg(test)]
 mod tests;

@@ -16,7 +16,7 @@ use tokio::sync::watch;
 use crate::cluster::{
     AroundClusters, ClusterSettings, ClusterShared, Provided, ProvidedSettings, ProxyPlace,
 };
-use crate::forward_proxy::{DnsCache, DnsCaches, SubClusters, WantedCaches};
+use crate::forward_proxy::{DnsCache, DnsCaches, WantedCaches};
 use crate::on_demand::{Question, Questions};
 use crate::original_dst::OriginalDst;
 use crate::outlier_detection::OutlierSettings;
@@ -128,10 +128,6 @@ impl ClusterManager {
         Some(match settings.provided.as_ref()? {
             ProvidedSettings::ForwardProxy(names) => {
                 Provided::Names(self.names.get(names, &self.stats))
-            }
-            ProvidedSettings::SubClusters(of) => {
-                let _counts_alone = self.names.get(&of.names, &self.stats);
-                Provided::SubClusters(Arc::new(SubClusters::new((**of).clone(), &settings.name)))
             }
             ProvidedSettings::OriginalDst(of) => {
                 Provided::OriginalDst(Arc::new(OriginalDst::new((**of).clone(), scope)))

@@ -19,6 +19,10 @@ pub struct Limits {
 
 const MAX_LINE_BYTES: usize = 1 << 20;
 const MAX_DEPTH: usize = 127;
+/// The values of all arrays of a value, as in Envoy.
+const MAX_ELEMENTS_IN_ALL: usize = 4 << 20;
+const MAX_FRACTION_BYTES: usize = 64;
+const MAX_LARGE_NUMBER_BYTES: usize = 16 * 1024;
 
 /// Reads values one after another.
 #[derive(Debug)]
@@ -35,6 +39,8 @@ pub struct Decoder {
     body: Option<Body>,
     /// The bytes of the outermost value so far.
     value_bytes: usize,
+    /// The values that its arrays have or will have.
+    elements: usize,
 }
 
 #[derive(Debug)]
@@ -82,13 +88,13 @@ impl Decoder {
             open: Vec::new(),
             body: None,
             value_bytes: 0,
+            elements: 0,
         }
     }
 
     /// Takes more bytes.
     pub fn push(&mut self, bytes: &[u8]) {
         self.bytes.drain(..std::mem::take(&mut self.taken));
-        self.looked = 0;
         self.bytes.extend_from_slice(bytes);
     }
 
@@ -115,7 +121,7 @@ impl Decoder {
             };
             loop {
                 let Some(mut open) = self.open.pop() else {
-                    self.value_bytes = 0;
+                    (self.value_bytes, self.elements) = (0, 0);
                     return Ok(Some(done));
                 };
                 if matches!(open.kind, Kind::Array | Kind::Other) {
@@ -150,8 +156,10 @@ impl Decoder {
         }
         let is_number = b"*$:%~>|!=".contains(&kind);
         let Some(end) = end_of_line(rest, self.looked)? else {
+            let from = self.looked.max(1);
             self.looked = rest.len().saturating_sub(1);
-            let starts_well = !is_number || may_become_number(rest.get(1..).unwrap_or_default());
+            let fresh = rest.get(from..).unwrap_or_default();
+            let starts_well = !is_number || may_become_number(fresh, from == 1);
             return match rest.len() <= MAX_LINE_BYTES && starts_well {
                 true => Ok(Step::Short),
                 false => Err(ProtocolError),
@@ -215,7 +223,11 @@ impl Decoder {
             b'>' if self.open.is_empty() => (Kind::Push, length),
             _ => (Kind::Other, length),
         };
-        if missing > self.limits.max_elements || self.open.len() >= MAX_DEPTH {
+        self.elements = self.elements.saturating_add(missing);
+        if missing > self.limits.max_elements
+            || self.elements > MAX_ELEMENTS_IN_ALL
+            || self.open.len() >= MAX_DEPTH
+        {
             return Err(ProtocolError);
         }
         if missing > 0 {
@@ -250,7 +262,8 @@ impl Decoder {
                 Some(([_, _, _, b':'], text)) => Value::Other(Box::new(Value::bulk(text))),
                 _ => return Err(ProtocolError),
             },
-            _ => Value::error(text),
+            // It may have several lines, and goes on as an error of version 2, which is one.
+            _ => Value::Error(in_one_line(text)),
         };
         self.body = None;
         self.take(body.length + 2)?;
@@ -286,11 +299,17 @@ fn is_of_line(first: u8) -> bool {
     first.is_ascii_alphanumeric() || inline::is_blank(first) || matches!(first, b'"' | b'\'')
 }
 
-/// Whether what has come of a number may go on to be one.
-fn may_become_number(text: &[u8]) -> bool {
+/// Whether what has come of a number may go on to be one. Only what `is_first` may have a sign.
+fn may_become_number(text: &[u8], is_first: bool) -> bool {
     let text = text.strip_suffix(b"\r").unwrap_or(text);
-    let digits = text.strip_prefix(b"-").unwrap_or(text);
-    digits.iter().all(u8::is_ascii_digit)
+    let unsigned = text.strip_prefix(b"-").filter(|_| is_first);
+    unsigned.unwrap_or(text).iter().all(u8::is_ascii_digit)
+}
+
+/// A text without control characters.
+fn in_one_line(text: &[u8]) -> Vec<u8> {
+    let printable = |byte: &u8| if byte.is_ascii_control() { b' ' } else { *byte };
+    text.iter().map(printable).collect()
 }
 
 /// A number, and whether it has a sign, which `-0` has too.
@@ -328,7 +347,8 @@ fn of_version_3(kind: u8, text: &[u8]) -> Option<Value> {
     let is_well = match (kind, text) {
         (b'#', b"t") => return Some(Value::Other(Box::new(Value::Integer(1)))),
         (b'#', b"f") => return Some(Value::Other(Box::new(Value::Integer(0)))),
-        (b',', _) => is_fraction(text),
+        (b',', _) => text.len() <= MAX_FRACTION_BYTES && is_fraction(text),
+        (b'(', _) if text.len() > MAX_LARGE_NUMBER_BYTES => false,
         (b'(', _) => {
             let digits = text.strip_prefix(b"-").or_else(|| text.strip_prefix(b"+"));
             let digits = digits.unwrap_or(text);

@@ -140,3 +140,37 @@ fn a_command_is_written_as_clients_write_it() {
     encode_command(&["GET", "a"], &mut out);
     assert_eq!(out, b"*2\r\n$3\r\nGET\r\n$1\r\na\r\n");
 }
+
+#[test]
+fn an_error_of_version_3_stays_one_line() {
+    let error = Value::error("a  b");
+    assert_eq!(read(b"!4\r\na\r\nb\r\n", 2), Ok(vec![error]));
+}
+
+#[test]
+fn a_value_has_a_limit_of_values_over_all_its_arrays() {
+    let limits = Limits {
+        max_value_bytes: 512 << 20,
+        max_elements: 1 << 20,
+        allows_lines: false,
+    };
+    let mut decoder = Decoder::new(limits);
+    // Each array announces the most that one may have.
+    decoder.push(b"*1048576\r\n*1048576\r\n*1048576\r\n*1048576\r\n");
+    assert_eq!(decoder.next_value(), Ok(None));
+    decoder.push(b"*1\r\n");
+    assert_eq!(decoder.next_value(), Err(ProtocolError));
+}
+
+#[test]
+fn a_length_that_comes_byte_by_byte_is_read_on_where_it_was() {
+    for (sent, is_fine) in [("$-1\r\n", true), ("$0-1\r\n", false), ("$1x", false)] {
+        let mut decoder = Decoder::new(LIMITS);
+        let mut outcome = Ok(None);
+        for byte in sent.as_bytes() {
+            decoder.push(&[*byte]);
+            outcome = outcome.and_then(|_| decoder.next_value());
+        }
+        assert_eq!(outcome.is_ok(), is_fine, "{sent}");
+    }
+}

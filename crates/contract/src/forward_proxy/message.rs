@@ -141,28 +141,6 @@ impl DnsCacheConfig {
     }
 }
 
-impl DnsCacheSettings {
-    /// The cache of who names none, as Envoy has it.
-    ///
-    /// # Errors
-    /// [`Refused`] when nobody can be asked for names.
-    pub fn unnamed(ctx: &mut Ctx) -> Result<Self, Refused> {
-        Ok(DnsCacheSettings {
-            name: "".into(),
-            family: NameFamily::Auto,
-            refresh_rate: Duration::from_secs(60),
-            min_refresh_rate: Duration::from_secs(5),
-            failure_refresh: None,
-            host_ttl: Duration::from_secs(300),
-            max_hosts: 1024,
-            max_pending_requests: 1024,
-            resolver: ResolverFields::default().compile(ctx)?,
-            query_timeout: Some(Duration::from_secs(5)),
-            preresolved: Vec::new(),
-        })
-    }
-}
-
 impl DnsCacheConfig {
     fn resolver(&self, ctx: &mut Ctx) -> Result<ChosenResolver, Refused> {
         let fields = ResolverFields {

@@ -7,7 +7,6 @@ use std::any::Any;
 use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::time::Duration;
 
 pub use message::{DnsCacheConfig, DnsCacheSettings, NameFamily};
 
@@ -27,16 +26,6 @@ pub enum LookUp {
     Full,
 }
 
-/// Whether the cluster is there that a host has for itself.
-pub enum SubCluster {
-    /// It is, or nothing needs to be waited for.
-    Ready,
-    /// It is being made; whether it was in time.
-    Later(Pin<Box<dyn Future<Output = bool>>>),
-    /// There are as many as there may be.
-    Full,
-}
-
 /// A cluster whose hosts are whatever names requests ask for.
 pub trait ForwardProxy {
     /// A place among the requests that may wait for names; none if there are too many.
@@ -44,9 +33,4 @@ pub trait ForwardProxy {
 
     /// Looks up the host of an authority; without a port it is that of the cluster's scheme.
     fn look_up(&self, authority: &[u8]) -> LookUp;
-
-    /// Has the cluster made of the host of an authority, where each has its own (`sub_clusters_config`); else `None`.
-    fn sub_cluster(&self, _authority: &[u8], _most: Duration) -> Option<SubCluster> {
-        None
-    }
 }

@@ -1,7 +1,6 @@
 //! The messages of the dynamic forward proxy filter.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use nuncio_config::typed::{Any, Ctx, Refused};
 use nuncio_config::{message, one_of};
@@ -12,9 +11,6 @@ use nuncio_contract::level_config::LevelConfig;
 use nuncio_contract::registry::RouteFilterConfig;
 
 use super::filter::ChainConfig;
-
-/// How long is waited for the cluster of a host, unless said.
-const CLUSTER_INIT_TIMEOUT: Duration = Duration::from_secs(5);
 
 message! {
     /// The filter's config.
@@ -28,14 +24,6 @@ one_of! {
     /// How names are resolved.
     pub(super) enum Implementation {
         dns_cache_config => Cache(DnsCacheConfig),
-        sub_cluster_config => SubCluster(SubClusterConfig),
-    }
-}
-
-message! {
-    /// How long is waited for the cluster of a host.
-    pub(super) struct SubClusterConfig: "envoy.extensions.filters.http.dynamic_forward_proxy.v3.SubClusterConfig" {
-        cluster_init_timeout: Option<Duration>,
     }
 }
 
@@ -65,20 +53,13 @@ impl LevelConfig for HostRewrite {}
 
 pub(super) fn parse(any: &Any, ctx: &mut Ctx) -> Result<Arc<dyn HttpFilterConfig>, Refused> {
     let message: FilterConfig = any.decode(ctx)?;
-    let mut cluster_init_timeout = CLUSTER_INIT_TIMEOUT;
-    match &message.implementation_specifier {
-        Some(Implementation::Cache(cache)) => drop(cache.compile(ctx)?),
-        Some(Implementation::SubCluster(config)) => {
-            cluster_init_timeout = config.cluster_init_timeout.unwrap_or(cluster_init_timeout);
-        }
-        None => {
-            let what = "a dynamic forward proxy filter without `dns_cache_config` and `sub_cluster_config`";
-            return Err(ctx.unsupported_here(any.span, what));
-        }
-    }
+    let Some(Implementation::Cache(cache)) = &message.implementation_specifier else {
+        let what = "a dynamic forward proxy filter without `dns_cache_config`";
+        return Err(ctx.unsupported_here(any.span, what));
+    };
+    cache.compile(ctx)?;
     Ok(Arc::new(ChainConfig {
         saves_address: message.save_upstream_address,
-        cluster_init_timeout,
     }))
 }
 

@@ -2,9 +2,8 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::Duration;
 
-use nuncio_contract::forward_proxy::{LookUp, SubCluster};
+use nuncio_contract::forward_proxy::LookUp;
 use nuncio_contract::headers::{HeaderMap, Known};
 use nuncio_contract::http_filter::{
     Applied, FilterContext, FilterWorkerContext, HeadersStatus, HttpFilter, HttpFilterConfig,
@@ -23,8 +22,6 @@ const ADDRESS: &str = "envoy.stream.upstream_address";
 pub(super) struct ChainConfig {
     /// Whether the address that was found is left for the filters behind.
     pub(super) saves_address: bool,
-    /// How long is waited for the cluster of a host, where each has its own.
-    pub(super) cluster_init_timeout: Duration,
 }
 
 struct Factory(ChainConfig);
@@ -64,16 +61,12 @@ impl HttpFilter for Stream {
         if let Some(rewrite) = context.route.most_specific::<HostRewrite>() {
             rewrite.apply(context.request_headers);
         }
-        let authority = context.request_headers.get(Known::Authority);
-        let most = self.0.cluster_init_timeout;
-        if let Some(own) = proxy.sub_cluster(authority.unwrap_or_default(), most) {
-            return wait_for(own);
-        }
         let Some(permit) = proxy.admit() else {
             let text = b"Dynamic forward proxy pending request overflow".as_slice();
             let details = "dynamic_forward_proxy_pending_request_overflow";
             return HeadersStatus::Reply(Box::new(LocalReply::new(503, text, details)));
         };
+        let authority = context.request_headers.get(Known::Authority);
         match proxy.look_up(authority.unwrap_or_default()) {
             LookUp::Known(Ok(address)) => {
                 self.0.save(address, context);
@@ -126,27 +119,6 @@ impl HostRewrite {
                 }
             }
         }
-    }
-}
-
-/// Lets a request wait for the cluster of its host.
-fn wait_for(own: SubCluster) -> HeadersStatus {
-    let reply =
-        |text: &'static str, details| Box::new(LocalReply::new(503, text.as_bytes(), details));
-    match own {
-        SubCluster::Ready => HeadersStatus::Continue,
-        SubCluster::Full => {
-            HeadersStatus::Reply(reply("Sub cluster overflow", "sub_cluster_overflow"))
-        }
-        SubCluster::Later(made) => HeadersStatus::Wait(Box::pin(async move {
-            match made.await {
-                true => Resume::Continue,
-                false => {
-                    let text = "Sub cluster warming timeout";
-                    Resume::Reply(reply(text, "sub_cluster_warming_timeout"))
-                }
-            }
-        })),
     }
 }
 

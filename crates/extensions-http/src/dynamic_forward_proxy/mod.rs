@@ -4,8 +4,7 @@
 //! Limits: those of the cache of names, which is the cluster's: so many names, so many requests that wait. Trust: the
 //! client chooses where the request goes, and with `host_rewrite_header` by a header of its choice. Different from
 //! Envoy: the cache is that of the cluster that the route leads to, which is to be the one that the filter names. Not
-//! there, and so refused: `allow_dynamic_host_from_filter_state`. Where each host has a cluster of its own
-//! (`sub_clusters_config` of the cluster), requests wait for that; those that wait at the same time wait as long as the first.
+//! there, and so refused: `sub_cluster_config`, `allow_dynamic_host_from_filter_state`.
 //! Envoy's documentation: HTTP filters, dynamic forward proxy.
 
 mod config;

@@ -3,9 +3,8 @@
 use std::cell::{Cell, RefCell};
 use std::net::SocketAddr;
 use std::rc::Rc;
-use std::time::Duration;
 
-use nuncio_contract::forward_proxy::{ForwardProxy, LookUp, NamePermit, SubCluster};
+use nuncio_contract::forward_proxy::{ForwardProxy, LookUp, NamePermit};
 use nuncio_contract::headers::Known;
 use nuncio_contract::http_filter::{HeadersStatus, Resume};
 use nuncio_contract::local_reply::LocalReply;
@@ -23,8 +22,6 @@ struct Names {
     asked: RefCell<Vec<String>>,
     waiting: Rc<Cell<u32>>,
     is_crowded: Cell<bool>,
-    own: RefCell<Option<SubCluster>>,
-    most: Cell<Duration>,
 }
 
 struct Place(Rc<Cell<u32>>);
@@ -47,11 +44,6 @@ impl ForwardProxy for Names {
         let asked = String::from_utf8_lossy(authority).into_owned();
         self.asked.borrow_mut().push(asked);
         self.next.borrow_mut().take().expect("a look-up")
-    }
-
-    fn sub_cluster(&self, _authority: &[u8], most: Duration) -> Option<SubCluster> {
-        self.most.set(most);
-        self.own.borrow_mut().take()
     }
 }
 
@@ -163,33 +155,5 @@ fn a_request_has_its_place_as_long_as_its_name_is_being_resolved() {
         let resumed = outcome(&mut waiting).expect("it is resolved");
         assert_eq!(matches!(resumed, Resume::Continue), is_found);
         assert_eq!(names.waiting.get(), 0);
-    }
-}
-
-#[test]
-fn a_request_waits_for_the_cluster_of_its_host_and_asks_for_no_name() {
-    for (own, wanted) in [
-        (SubCluster::Ready, None),
-        (SubCluster::Full, Some("sub_cluster_overflow")),
-        (SubCluster::Later(Box::pin(async { true })), None),
-        (
-            SubCluster::Later(Box::pin(async { false })),
-            Some("sub_cluster_warming_timeout"),
-        ),
-    ] {
-        let (worker, names) = worker();
-        *names.own.borrow_mut() = Some(own);
-        let status = worker.stream().going_to("names").decode_headers(true);
-        let details = match status {
-            HeadersStatus::Reply(reply) => Some(reply.details),
-            HeadersStatus::Wait(mut waiting) => match outcome(&mut waiting) {
-                Some(Resume::Reply(reply)) => Some(reply.details),
-                _ => None,
-            },
-            _ => None,
-        };
-        assert_eq!(details.as_deref(), wanted);
-        assert_eq!(names.most.get(), Duration::from_secs(5));
-        assert!(names.asked.borrow().is_empty());
     }
 }

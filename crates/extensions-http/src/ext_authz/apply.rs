@@ -59,6 +59,9 @@ impl Worker {
             return Some(self.refuse_invalid(question));
         }
         let clears_route = self.clears_route(&allowed);
+        let changes_query = !allowed.query_set.is_empty() || !allowed.query_removed.is_empty();
+        let changes_head =
+            changes_query || !allowed.request.list.is_empty() || !allowed.removed.is_empty();
         let request = &mut *context.request_headers;
         allowed.request.apply(request, &REQUEST_ORDER, usize::MAX);
         for name in &allowed.removed {
@@ -66,13 +69,13 @@ impl Worker {
                 request.remove(&name);
             }
         }
-        let changes_query = !allowed.query_set.is_empty() || !allowed.query_removed.is_empty();
         // A CONNECT has no path that could be changed.
         if changes_query && let Some(path) = request.get_str(Known::Path) {
             let path = query::changed(path, &allowed.query_set, &allowed.query_removed);
             request.set(Known::Path, path.as_bytes());
         }
-        let is_too_much = !self.max_request_head.holds(request);
+        // What the manager has added by itself is not the service's fault.
+        let is_too_much = changes_head && !self.max_request_head.holds(request);
         if clears_route {
             context.route_is_stale.set(true);
         }

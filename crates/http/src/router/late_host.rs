@@ -35,7 +35,7 @@ pub(super) fn destination(
     };
     let shared = part.as_deref().unwrap_or(cluster).shared();
     match shared.provided()? {
-        Provided::Names(_) | Provided::SubClusters(_) => {
+        Provided::Names(_) => {
             let authority = state.request.get(Known::Authority)?;
             Asked::of(authority, shared.default_port()).map(Destination::Name)
         }
@@ -99,8 +99,7 @@ impl<D: Downstream> Router<'_, '_, D> {
         match cluster.shared().provided()? {
             Provided::Names(_) if cluster.host_named(asked).is_some() => None,
             Provided::Names(names) => Some(names.look_up(asked)),
-            Provided::SubClusters(_)
-            | Provided::OriginalDst(_)
+            Provided::OriginalDst(_)
             | Provided::Aggregate(_)
             | Provided::Composite(_)
             | Provided::Redis(_) => None,

@@ -91,14 +91,8 @@ impl Clusters {
     }
 
     /// Whether one of this name runs, or warms.
-    pub(crate) fn knows(&self, name: &str) -> bool {
+    pub(super) fn knows(&self, name: &str) -> bool {
         self.running.contains_key(name) || self.warming.contains_key(name)
-    }
-
-    /// The message of one that runs.
-    pub(crate) fn message(&self, name: &str) -> Option<Arc<Message>> {
-        let running = self.running.get(name)?;
-        Some(Arc::clone(&running.version.message))
     }
 
     /// The names of those that came by updates.

@@ -14,7 +14,6 @@ use super::Running as All;
 use crate::log;
 use crate::message_tree::{list, message, text, value};
 use crate::resource::ClusterResource;
-use crate::workers::Workers;
 
 /// How long a connection may take, as Envoy has it.
 const CONNECT_TIMEOUT_S: i64 = 5;
@@ -33,21 +32,6 @@ impl All {
         }
         for task in channels.take_tasks() {
             task.begin();
-        }
-    }
-
-    /// Lets a cluster run, once it is warm, that no update takes away.
-    pub(crate) fn add_managed(self: &Rc<Self>, resource: ClusterResource, workers: &Workers) {
-        let mut clusters = self.clusters.borrow_mut();
-        let mut warming = clusters.prepare_update(vec![resource], Vec::new(), SystemTime::now());
-        warming
-            .made
-            .iter_mut()
-            .for_each(|one| one.is_managed = true);
-        let (_none_go, cold) = clusters.publish_warm(warming);
-        drop(clusters);
-        for cold in cold {
-            self.promote_once_warm(cold, Some(workers.clone()));
         }
     }
 

@@ -28,7 +28,6 @@ mod scopes_on_demand;
 mod secret_files;
 mod secrets;
 mod streams;
-mod sub_clusters;
 mod subscription;
 mod unknown_types;
 mod unready;

@@ -16,7 +16,6 @@ use std::time::Instant;
 use nuncio_contract::config_source::ResourceSource;
 use nuncio_contract::on_demand::Found;
 use nuncio_contract::on_demand_message::{RoutesWith, ScopesWith};
-use nuncio_upstream::forward_proxy::SubClustersWith;
 use nuncio_upstream::on_demand::Question;
 use tokio::sync::mpsc::UnboundedReceiver;
 
@@ -60,7 +59,7 @@ impl OnDemand {
 
     /// Whether there is nothing to look after.
     pub(super) fn is_empty(&self) -> bool {
-        self.sources.is_empty() && self.waiting.is_empty()
+        self.sources.is_empty()
     }
 
     /// When somebody has waited long enough.
@@ -141,12 +140,6 @@ impl Discovery<'_> {
         let mut asked = self.on_demand.borrow_mut();
         if let Some((_, waiting)) = asked.waiting.get_mut(&name) {
             return waiting.push(question);
-        }
-        if let Some(of) = question.source.whom.downcast_ref::<SubClustersWith>() {
-            self.make_sub_cluster(of, &name);
-            let end = Instant::now() + question.source.timeout;
-            asked.waiting.insert(name, (end, vec![question]));
-            return;
         }
         let whom = question.source.whom.downcast_ref::<ResourceSource>();
         // Names come from clients, who are not to have a whole collection asked for.

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use nuncio_contract::forward_proxy::DnsCacheSettings;
 
-use crate::forward_proxy::{DnsCache, SubClusters, SubClustersSettings};
+use crate::forward_proxy::DnsCache;
 use crate::original_dst::{OriginalDst, OriginalDstSettings};
 use crate::redis_cluster::{RedisCluster, RedisClusterSettings};
 
@@ -13,8 +13,6 @@ use crate::redis_cluster::{RedisCluster, RedisClusterSettings};
 pub enum ProvidedSettings {
     /// Whatever name a request asks for.
     ForwardProxy(Box<DnsCacheSettings>),
-    /// The same, by a cluster for each.
-    SubClusters(Box<SubClustersSettings>),
     /// The address that a client connected to, or that a request names.
     OriginalDst(Box<OriginalDstSettings>),
     /// Those of other clusters, by their names.
@@ -29,8 +27,6 @@ pub enum ProvidedSettings {
 pub enum Provided {
     /// Whatever name a request asks for.
     Names(Arc<DnsCache>),
-    /// The same, by a cluster for each.
-    SubClusters(Arc<SubClusters>),
     /// The address that a client connected to, or that a request names.
     OriginalDst(Arc<OriginalDst>),
     /// Those of other clusters, by their names.

@@ -219,7 +219,7 @@ impl ClusterShared {
     /// What a connection that is no request asks for, where hosts are chosen by that.
     pub fn destination_of(&self, info: &StreamInfo) -> Option<Destination> {
         match self.provided()? {
-            Provided::Names(_) | Provided::SubClusters(_) => {
+            Provided::Names(_) => {
                 let name = info.connection.requested_server_name.as_bytes();
                 let port = info.object(UPSTREAM_DYNAMIC_PORT);
                 let port = port.and_then(|port| port.serialize_as_string()?.parse().ok());

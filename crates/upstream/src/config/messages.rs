@@ -172,9 +172,9 @@ impl CustomClusterType {
                 any.decode::<DnsCluster>(ctx)?.discovery(ctx)
             }
             (Some(any), _) if any.type_name() == FORWARD_PROXY => {
-                let (provided, may_be_insecure) = forward_proxy::read(any, ctx)?;
+                let (names, may_be_insecure) = forward_proxy::read(any, ctx)?;
                 Ok(Discovery {
-                    provided: Some(provided),
+                    provided: Some(ProvidedSettings::ForwardProxy(Box::new(names))),
                     may_be_insecure,
                     ..Discovery::plain(ClusterType::DynamicForwardProxy)
                 })

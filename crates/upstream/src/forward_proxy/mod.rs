@@ -10,13 +10,10 @@
 //!
 //! Different from Envoy: an address that changes makes another host, as with LOGICAL_DNS; retries after failures have
 //! no jitter; of several addresses the first alone is tried; a filter uses the cache of its route's cluster. Not there:
-//! coalesced connections.
-//!
-//! With `sub_clusters_config` there is no cache: each host and port has a cluster of its own ([`sub_clusters`]).
+//! `sub_clusters_config`, coalesced connections.
 
 mod cache;
 mod resolving;
-mod sub_clusters;
 
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
@@ -27,7 +24,6 @@ use nuncio_contract::forward_proxy::{ForwardProxy, NamePermit};
 pub use nuncio_contract::forward_proxy::{LookUp, Resolved};
 pub use resolving::begin_wanted;
 pub(crate) use resolving::{NameFollower, begin};
-pub use sub_clusters::{SubClusters, SubClustersSettings, SubClustersWith};
 
 /// A host and port that a request asks for.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]

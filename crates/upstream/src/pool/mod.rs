@@ -231,6 +231,8 @@ impl HostPool {
     /// Notes that a connection in use was closed: those who wait may need another.
     fn connection_lost(self: &Rc<Self>) {
         if !self.waiting.borrow().is_empty() {
+            // It went with the last connection, just now, so that it is free.
+            let _place_is_there = self.find_place();
             let _who_waits_goes_on = self.open_connections();
         }
     }

@@ -11,9 +11,7 @@ use std::sync::Arc;
 
 use super::{WorkerCluster, WorkerClusters, WorkerHost};
 use crate::cluster::{ClusterShared, HostSet, PriorityHosts, Provided};
-use crate::destination::Destination;
 use crate::error::UpstreamError;
-use crate::forward_proxy::SubClusters;
 use crate::load_balancing::{LbSettings, PickContext, PriorityLoad, Snapshot};
 
 /// How many clusters that go to others may stand one in another.
@@ -49,7 +47,6 @@ impl WorkerClusters {
             Some(Provided::Composite(names)) => {
                 return self.choose_in_turn(names, cluster, context);
             }
-            Some(Provided::SubClusters(_)) => return self.choose_of_own(cluster, context),
             _ => return cluster.choose_host(context),
         };
         let parts = self.parts_called(names);
@@ -59,24 +56,6 @@ impl WorkerClusters {
             priority_load: Some(&load),
             ..*context
         })
-    }
-
-    /// A host of the cluster that the host asked for has for itself, if it was made.
-    #[cold]
-    fn choose_of_own(
-        &self,
-        cluster: &WorkerCluster,
-        context: &PickContext<'_>,
-    ) -> Result<Rc<WorkerHost>, UpstreamError> {
-        let part = match context.destination {
-            Some(Destination::Name(asked)) => {
-                let own = self.manager.find(&SubClusters::name_of(asked));
-                own.and_then(|id| self.get(id))
-            }
-            Some(Destination::Address(_)) | None => None,
-        };
-        let host = part.and_then(|part| part.find_host(context));
-        host.ok_or_else(|| cluster.no_host())
     }
 
     fn parts_called(&self, names: &[Box<str>]) -> Vec<Rc<WorkerCluster>> {

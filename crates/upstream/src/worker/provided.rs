@@ -40,7 +40,6 @@ impl WorkerCluster {
                 .ok_or_else(|| self.no_host()),
             (
                 Provided::Names(_)
-                | Provided::SubClusters(_)
                 | Provided::OriginalDst(_)
                 | Provided::Aggregate(_)
                 | Provided::Composite(_),
