@@ -170,12 +170,8 @@ fn play_steps(
                 await_upstream,
                 requests,
             } => {
-                let upstream = setup.upstreams.get(await_upstream);
-                if !upstream.is_some_and(|upstream| upstream.await_heads(*requests)) {
-                    received
-                        .notes
-                        .push(format!("upstream {await_upstream} saw no request"));
-                }
+                let missed = await_heads(await_upstream, *requests, setup);
+                received.notes.extend(missed);
             }
             ClientStep::AwaitStat { await_stat } => {
                 received.notes.extend(awaited(await_stat, setup)?);
@@ -212,6 +208,13 @@ fn play_steps(
     }
     finish(&mut client, &mut received);
     Ok(received)
+}
+
+/// Waits for the heads of so many requests of the exchange; a note if they do not come.
+fn await_heads(name: &str, requests: usize, setup: &Setup) -> Option<String> {
+    let upstream = setup.upstreams.get(name);
+    let came = upstream.is_some_and(|upstream| upstream.await_heads(requests));
+    (!came).then(|| format!("upstream {name} saw no request"))
 }
 
 fn send(client: &mut Client, bytes: &[u8], received: &mut Received) {
