@@ -4,12 +4,11 @@
 //! HTTP (`tcp_proxy`): the same small exchanges, and answers of 16 MiB. nginx takes part in the first two.
 
 use super::Bench;
-use super::throughput::{self, CONNECTIONS, Load, Window};
+use super::throughput::{self, CONNECTIONS, Load};
 use crate::exchange::Script;
 use crate::load::Way;
 use crate::options::{CompareOptions, Section};
 use crate::proxies::Kind;
-use crate::running::{Running, StartPlan};
 use crate::samples;
 
 /// Connections of loads that are heavy each.
@@ -76,36 +75,8 @@ pub(crate) fn run(bench: &mut Bench, options: &CompareOptions) {
         }
         for round in 0..options.rounds() {
             eprintln!("round {} of {}", round + 1, options.rounds());
-            run_round(bench, variant, &loads, (round, options.window()));
-        }
-    }
-}
-
-fn run_round(bench: &mut Bench, variant: &Variant, loads: &[&Load], window: Window) {
-    let mut started = Vec::new();
-    for proxy in &bench.proxies {
-        let Some(template) = (variant.template)(proxy.kind) else {
-            continue;
-        };
-        let plan = StartPlan {
-            template: &template,
-            ..StartPlan::small(proxy, 1)
-        };
-        match Running::start(&bench.site, &plan) {
-            Ok(running) => started.push((proxy.kind, running)),
-            Err(error) => bench.samples.note(error),
-        }
-    }
-    if let Some(first) = (window.0 as usize).checked_rem(started.len()) {
-        started.rotate_left(first);
-    }
-    for load in loads {
-        for (kind, running) in &started {
-            let measured = throughput::measure(&mut bench.samples, *kind, running, load, window);
-            if let Err(error) = measured {
-                let key = load.metrics.per_cpu_second.key;
-                Bench::note(&mut bench.samples, *kind, key, error);
-            }
+            let window = (round, options.window());
+            throughput::run_round(bench, variant.template, &loads, window);
         }
     }
 }

@@ -96,14 +96,28 @@ pub(crate) fn run(bench: &mut Bench, options: &CompareOptions) {
     }
     for round in 0..options.rounds() {
         eprintln!("round {} of {}", round + 1, options.rounds());
-        run_round(bench, &loads, round, options.window());
+        let small = |kind: Kind| Some(kind.template().to_owned());
+        run_round(bench, small, &loads, (round, options.window()));
     }
 }
 
-fn run_round(bench: &mut Bench, loads: &[&Load], round: u32, window: Duration) {
+/// Starts every proxy that has a configuration for it, and gives each load to one after another.
+pub(crate) fn run_round(
+    bench: &mut Bench,
+    template: impl Fn(Kind) -> Option<String>,
+    loads: &[&Load],
+    (round, window): Window,
+) {
     let mut started = Vec::new();
     for proxy in &bench.proxies {
-        match Running::start(&bench.site, &StartPlan::small(proxy, 1)) {
+        let Some(template) = template(proxy.kind) else {
+            continue;
+        };
+        let plan = StartPlan {
+            template: &template,
+            ..StartPlan::small(proxy, 1)
+        };
+        match Running::start(&bench.site, &plan) {
             Ok(running) => started.push((proxy.kind, running)),
             Err(error) => bench.samples.note(error),
         }
