@@ -1,9 +1,10 @@
 //! RESP, the protocol of Redis: values in bytes, both ways. Bytes in, values out; no clock, no sockets.
 //!
 //! Version 2 is read and written; values of version 3 are read too, and as in Envoy written as version 2 has them: truth
-//! values as numbers, maps and sets as arrays, other texts and numbers as bytes. A client may send a command as a line of words ([`inline`]), as telnet does. Limits are
-//! those of [`Limits`]; a line has 1 MiB at most, where Envoy knows no limit, and arrays stand 127 deep in each other at
-//! most, as in Envoy. Nothing is allocated for what a length announces before it has come. Follows Envoy where it
+//! values as numbers, maps and sets as arrays, errors of several lines in one, other texts and numbers as bytes. A client
+//! may send a command as a line of words ([`inline`]), as telnet does. Limits are those of [`Limits`]; a line has 1 MiB at
+//! most, where Envoy knows no limit. As in Envoy arrays stand 127 deep in each other at most and have 4 Mi values
+//! together, a number with a fraction has 64 bytes and one of any length 16 KiB. Nothing is allocated for what a length announces before it has come. Follows Envoy where it
 //! differs from Redis: a null array is a null.
 
 mod decode;
