@@ -42,7 +42,7 @@ impl Masks {
             (r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d+Z", "<time>"),
             // A moment that falls on a whole second.
             (
-                r#"(?P<name>last_updated"?:? )"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ""#,
+                r#"(?P<name>last_update(?:d|_attempt)"?:? )"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ""#,
                 "$name\"<time>\"",
             ),
             (
