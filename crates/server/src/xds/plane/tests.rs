@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use nuncio_config::diagnostic::Diagnostics;
 use nuncio_config::interpret::interpret;
+use nuncio_config::resources::UnknownFields;
 use nuncio_config::source::{Format, Source};
 use nuncio_config::typed::{Ctx, decode};
 use nuncio_config::{dump, text, wire};
@@ -46,7 +47,11 @@ impl Run {
         let server = server(more);
         let clock = Rc::new(ManualClock::default());
         let node: Arc<[u8]> = [0x0a, 1, b'n'].into();
-        let mut mux = Mux::new(&server, &node, Rc::clone(&clock) as Rc<dyn Clock>);
+        let mut mux = Mux::new(
+            &server,
+            (&node, UnknownFields::Warned),
+            Rc::clone(&clock) as Rc<dyn Clock>,
+        );
         mux.connected();
         Run {
             mux,
