@@ -6,7 +6,7 @@
 use std::rc::Rc;
 
 use crate::call_notes::CallNotes;
-use crate::calls::{CallOptions, HttpCall, HttpCalls};
+use crate::calls::{CallAnswer, CallOptions, HttpCall, HttpCalls, collect};
 use crate::headers::HeaderMap;
 use crate::services::WorkerServices;
 use crate::stream_info::{FilterStateObject as _, StreamInfo};
@@ -28,17 +28,19 @@ pub struct CallSpan {
 impl CallSpan {
     /// Begins the span of a request of HTTP within that of the stream, if it has one.
     pub fn http(of: &StreamInfo, operation: &str) -> Option<Self> {
-        Self::begin(of, operation, || Kind::Http(Rc::default()))
+        Self::begin(SharedSpan::of(of)?, operation, || Kind::Http(Rc::default()))
     }
 
     /// Begins the one of a call of a cluster, if there is such a cluster; it is named by that unless it has a name.
-    pub fn call(of: &StreamInfo, cluster: &str, operation: Option<&str>) -> Option<Self> {
-        if !SharedSpan::of(of)?.services().knows_cluster(cluster) {
+    pub fn call(of: Option<&SharedSpan>, cluster: &str, operation: Option<&str>) -> Option<Self> {
+        let parent = of?;
+        if !parent.services().knows_cluster(cluster) {
             return None;
         }
+        let kind = || Kind::Http(Rc::default());
         match operation {
-            Some(operation) => Self::http(of, operation),
-            None => Self::http(of, &format!("async {cluster} egress")),
+            Some(operation) => Self::begin(parent, operation, kind),
+            None => Self::begin(parent, &format!("async {cluster} egress"), kind),
         }
     }
 
@@ -61,15 +63,14 @@ impl CallSpan {
     pub fn grpc(of: &StreamInfo, path: &str, cluster: &str, address: &str) -> Option<Self> {
         let method = path.trim_start_matches('/').replace('/', ".");
         let operation = format!("async {method} egress");
-        let mut span = Self::begin(of, &operation, || Kind::Grpc)?;
+        let mut span = Self::begin(SharedSpan::of(of)?, &operation, || Kind::Grpc)?;
         span.set_tag("upstream_cluster", cluster);
         span.set_tag("upstream_address", address);
         span.set_tag("component", "proxy");
         Some(span)
     }
 
-    fn begin(of: &StreamInfo, operation: &str, kind: impl FnOnce() -> Kind) -> Option<Self> {
-        let parent = SharedSpan::of(of)?;
+    fn begin(parent: &SharedSpan, operation: &str, kind: impl FnOnce() -> Kind) -> Option<Self> {
         let mut span = parent.child(operation)?;
         span.set_outbound();
         Some(CallSpan {
@@ -108,6 +109,13 @@ impl CallSpan {
         }
     }
 
+    /// Notes that the answer of one of HTTP broke off.
+    pub fn note_reset(&self) {
+        if let Kind::Http(notes) = &self.kind {
+            notes.was_reset.set(true);
+        }
+    }
+
     /// Says how a call of gRPC has ended.
     pub fn set_grpc_status(&mut self, status: u32, is_well: bool) {
         self.set_tag("grpc.status_code", &status.to_string());
@@ -136,6 +144,21 @@ impl CallSpan {
         }
         span.end(self.services.wall(), &*self.services);
     }
+}
+
+/// Takes all that comes of a call, with which its span ends; none if the answer breaks off or is too long.
+pub async fn collect_in_span(
+    call: Box<dyn HttpCall>,
+    span: Option<CallSpan>,
+) -> Option<CallAnswer> {
+    let answer = collect(call).await;
+    if let Some(span) = span {
+        if answer.is_none() {
+            span.note_reset();
+        }
+        span.end();
+    }
+    answer
 }
 
 impl Drop for CallSpan {

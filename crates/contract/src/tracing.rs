@@ -145,6 +145,12 @@ impl SharedSpan {
         info.trace.as_deref()?.span.as_deref()?.downcast_ref()
     }
 
+    /// The same, to be kept.
+    pub fn kept(info: &StreamInfo) -> Option<Rc<Self>> {
+        let span = Rc::clone(info.trace.as_deref()?.span.as_ref()?);
+        span.downcast().ok()
+    }
+
     /// Does something with it, as long as it has not ended.
     pub fn with<R>(&self, act: impl FnOnce(&mut dyn Span) -> R) -> Option<R> {
         Some(act(&mut **self.span.borrow_mut().as_mut()?))

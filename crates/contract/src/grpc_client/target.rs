@@ -16,8 +16,17 @@ use crate::calls::{CallOptions, CallRetries, CoreRetryPolicy, HttpCalls};
 use crate::formatter::FormatContext;
 use crate::grpc::{status, timeout_value};
 use crate::header_mutation::{HeaderMutations, HeaderValue};
-use crate::headers::{HeaderMap, HeaderName, Known};
+use crate::headers::{Header, HeaderMap, HeaderName, Known};
 use crate::stream_info::StreamInfo;
+
+/// What the head of a call over a channel of its own has that is no metadata.
+const NO_METADATA: [&[u8]; 5] = [
+    b"content-type",
+    b"te",
+    b"grpc-accept-encoding",
+    b"grpc-timeout",
+    b"user-agent",
+];
 
 message! {
     /// Where calls go.
@@ -234,7 +243,7 @@ impl GrpcTarget {
     ) -> Result<GrpcStream, GrpcEnd> {
         let span = of.and_then(|of| self.span(method, of.stream_info));
         if let Some(span) = &span {
-            span.inject(&mut head);
+            self.tell(span, &mut head);
         }
         match self.start(calls, head, self.options.clone()) {
             Ok(stream) => Ok(stream.in_span(span)),
@@ -281,7 +290,7 @@ impl GrpcTarget {
         let mut span = of.and_then(|of| self.span(method, of.stream_info));
         let mut head = self.head(method, timeout, of);
         if let Some(span) = &span {
-            span.inject(&mut head);
+            self.tell(span, &mut head);
         }
         let options = CallOptions {
             timeout,
@@ -305,11 +314,29 @@ impl GrpcTarget {
         }
     }
 
+    /// Tells who is asked of the trace; over a channel of its own metadata stands in the order of its names, as in Envoy.
+    fn tell(&self, span: &CallSpan, head: &mut HeaderMap) {
+        span.inject(head);
+        if self.channel.is_none() {
+            return;
+        }
+        let is_metadata = |header: &Header<'_>| !NO_METADATA.contains(&header.name);
+        let metadata = head.iter_regular().filter(is_metadata);
+        let mut metadata: Vec<_> = metadata
+            .map(|header| (header.name.to_vec(), header.value.to_vec()))
+            .collect();
+        metadata.sort_by(|(one, _), (other, _)| one.cmp(other));
+        head.remove_if(|header| !header.name.starts_with(b":") && is_metadata(&header));
+        for (name, value) in metadata {
+            head.append_from_wire(&name, &value);
+        }
+    }
+
     /// The span of a call for the sake of a stream.
     fn span(&self, method: &str, of: &StreamInfo) -> Option<CallSpan> {
         of.trace.as_ref()?;
         match &self.channel {
-            Some(channel) => CallSpan::grpc(of, method, &channel.stats, &channel.uri),
+            Some(channel) => CallSpan::grpc(of, method, &channel.name, &channel.uri),
             None => CallSpan::grpc(of, method, &self.cluster, &self.authority),
         }
     }

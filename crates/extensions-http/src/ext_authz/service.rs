@@ -9,9 +9,11 @@ use nuncio_contract::call_span::CallSpan;
 use nuncio_contract::calls::{CallAnswer, collect};
 use nuncio_contract::formatter::FormatContext;
 use nuncio_contract::grpc_client::GrpcTarget;
+use nuncio_contract::headers::{HeaderMap, Known};
 use nuncio_contract::http_filter::FilterContext;
 use nuncio_contract::reason_phrase::reason_phrase;
 use nuncio_contract::services::LocalFuture;
+use nuncio_contract::tracing::SharedSpan;
 use nuncio_service_messages::Message;
 use nuncio_service_messages::auth::CHECK;
 
@@ -70,8 +72,11 @@ impl Service {
             }
             Service::Http(target) => {
                 let head = target.head(context, told, body.as_ref(), settings.encodes_raw_headers);
+                if !is_whole(&head) {
+                    return Box::pin(ready(Verdict::Error(None)));
+                }
                 let cluster = &*target.cluster;
-                let mut span = CallSpan::call(context.stream_info, cluster, None);
+                let mut span = CallSpan::call(SharedSpan::of(context.stream_info), cluster, None);
                 if let Some(span) = span.as_mut().filter(|_| !emits_span) {
                     span.set_sampled(false);
                 }
@@ -97,6 +102,12 @@ impl Service {
     }
 }
 
+/// Whether a head is one of a request; it is not if a route's service is one of HTTP and its chain's, which says what is
+/// told, is none and tells little.
+fn is_whole(head: &HeaderMap) -> bool {
+    head.contains(Known::Method) && head.contains(Known::Path)
+}
+
 const STATUS: &str = "ext_authz_status";
 const OK: &str = "ext_authz_ok";
 const NOT_OK: &str = "ext_authz_unauthorized";
@@ -119,7 +130,7 @@ fn end_http_span(mut span: CallSpan, status: Option<u16>) {
             span.set_tag(STATUS, if status == 200 { OK } else { NOT_OK });
             span.set_tag("ext_authz_http_status", reason_phrase(status));
         }
-        None => span.set_tag("error.reason", "Reset"),
+        None => span.note_reset(),
     }
     span.end();
 }
