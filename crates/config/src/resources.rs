@@ -1,8 +1,8 @@
 //! Resources that a file or a server says, and files of them, as a control plane would send them: a `DiscoveryResponse` in YAML, JSON, protobuf text or
 //! binary, whichever the file's name says.
 //!
-//! As in Envoy, fields that the API does not have are passed over with a warning, and the rules of the resources
-//! are checked by who unpacks them ([`unpack`]). Difference: bytes in protobuf's binary format with a field that
+//! As in Envoy, fields that the API does not have are passed over with a warning unless [`UnknownFields`] says
+//! otherwise, and the rules of the resources are checked by who unpacks them ([`unpack`]). Difference: bytes in protobuf's binary format with a field that
 //! nobody knows are refused.
 //!
 //! Limits: those of [`Limits`].
@@ -25,6 +25,18 @@ use crate::wire;
 const RESPONSE: &str = "envoy.service.discovery.v3.DiscoveryResponse";
 const WRAPPER: &str = "envoy.service.discovery.v3.Resource";
 
+/// What becomes of fields that the API does not have.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum UnknownFields {
+    /// They are passed over, and told.
+    #[default]
+    Warned,
+    /// They are an error.
+    Refused,
+    /// They are passed over in silence.
+    Ignored,
+}
+
 /// What a file or a server says.
 #[derive(Clone, Debug, Default)]
 pub struct Response {
@@ -40,8 +52,8 @@ pub struct Response {
     pub missing: Vec<Box<str>>,
     /// What went, where this tells what changed alone; none where these are all there are.
     pub removed: Option<Vec<Box<str>>>,
-    /// Whether there were fields that the API does not have.
-    pub has_unknown_fields: bool,
+    /// What to count of fields that the API does not have: one for a text, each for bytes.
+    pub unknown_fields: Vec<String>,
     /// The text, for later findings.
     pub sources: Sources,
     /// What was passed over.
@@ -53,6 +65,8 @@ pub struct Response {
 pub struct Unreadable {
     /// In Envoy's words.
     pub envoy: String,
+    /// Whether nothing is wrong but fields that the API does not have.
+    pub has_unknown_fields_alone: bool,
     diagnostics: Diagnostics,
     sources: Sources,
 }
@@ -68,11 +82,15 @@ impl Unreadable {
 ///
 /// # Errors
 /// If it cannot be read, or is no such response.
-pub fn read_response(path: &str, limits: &Limits) -> Result<Response, Box<Unreadable>> {
+pub fn read_response(
+    path: &str,
+    unknown: UnknownFields,
+    limits: &Limits,
+) -> Result<Response, Box<Unreadable>> {
     let mut sources = Sources::default();
     let mut diagnostics = Diagnostics::default();
-    let message = message(path, limits, &mut sources, &mut diagnostics);
-    finished(message, sources, diagnostics)
+    let message = message(path, (unknown, limits), &mut sources, &mut diagnostics);
+    finished(message, unknown, sources, diagnostics)
 }
 
 /// Reads what a server says in JSON; `origin` is what it is called in findings.
@@ -82,27 +100,43 @@ pub fn read_response(path: &str, limits: &Limits) -> Result<Response, Box<Unread
 pub fn parse_response(
     origin: &str,
     json: &[u8],
+    unknown: UnknownFields,
     limits: &Limits,
 ) -> Result<Response, Box<Unreadable>> {
     let mut sources = Sources::default();
     let mut diagnostics = Diagnostics::default();
     let text = String::from_utf8_lossy(json);
     let source = Source::new(origin, Format::Json, text);
-    let message = api::message(RESPONSE)
-        .and_then(|kind| parsed(kind, source, limits, &mut sources, &mut diagnostics));
-    finished(message, sources, diagnostics)
+    let message = api::message(RESPONSE).and_then(|kind| {
+        let how = (unknown, limits);
+        parsed(kind, source, how, &mut sources, &mut diagnostics)
+    });
+    finished(message, unknown, sources, diagnostics)
 }
 
 fn finished(
     message: Option<Message>,
+    unknown: UnknownFields,
     sources: Sources,
     mut diagnostics: Diagnostics,
 ) -> Result<Response, Box<Unreadable>> {
+    if unknown == UnknownFields::Ignored {
+        diagnostics = diagnostics.filter(|found| !is_of_unknown_field(found));
+    }
     diagnostics.sort();
+    let mut errors = diagnostics
+        .iter()
+        .filter(|found| found.severity == Severity::Error);
+    let has_unknown_fields_alone = errors.all(is_of_unknown_field);
+    drop(errors);
     match message {
         Some(message) if !diagnostics.has_errors() => {
-            let unknown = |found: &Diagnostic| found.message.starts_with("there is no field");
-            let has_unknown_fields = diagnostics.iter().any(unknown);
+            let unknown = diagnostics.iter().filter(|one| is_of_unknown_field(one));
+            let unknown: Vec<&str> = unknown.map(|one| one.message.as_str()).collect();
+            let unknown_fields = match unknown.is_empty() {
+                true => Vec::new(),
+                false => vec![unknown.join("\n")],
+            };
             Ok(Response {
                 version: message
                     .find(&["version_info"])
@@ -114,17 +148,23 @@ fn finished(
                 names: Vec::new(),
                 missing: Vec::new(),
                 removed: None,
-                has_unknown_fields,
+                unknown_fields,
                 sources,
                 warnings: diagnostics,
             })
         }
         _ => Err(Box::new(Unreadable {
             envoy: first_error(&diagnostics),
+            has_unknown_fields_alone,
             diagnostics,
             sources,
         })),
     }
+}
+
+/// Whether this is said of a field that the API does not have.
+pub fn is_of_unknown_field(found: &Diagnostic) -> bool {
+    found.message.starts_with("there is no field")
 }
 
 /// The resource as a message of the wanted type, its rules checked; errors are reported.
@@ -169,7 +209,7 @@ pub fn first_error(diagnostics: &Diagnostics) -> String {
 
 fn message(
     path: &str,
-    limits: &Limits,
+    (unknown, limits): (UnknownFields, &Limits),
     sources: &mut Sources,
     diagnostics: &mut Diagnostics,
 ) -> Option<Message> {
@@ -190,13 +230,14 @@ fn message(
             return None;
         }
     };
-    parsed(descriptor, source, limits, sources, diagnostics)
+    let how = (unknown, limits);
+    parsed(descriptor, source, how, sources, diagnostics)
 }
 
 fn parsed(
     descriptor: api::Message,
     source: Source,
-    limits: &Limits,
+    (unknown, limits): (UnknownFields, &Limits),
     sources: &mut Sources,
     diagnostics: &mut Diagnostics,
 ) -> Option<Message> {
@@ -212,7 +253,10 @@ fn parsed(
         return None;
     }
     let how = Reading {
-        unknown_fields: Severity::Warning,
+        unknown_fields: match unknown {
+            UnknownFields::Refused => Severity::Error,
+            UnknownFields::Warned | UnknownFields::Ignored => Severity::Warning,
+        },
         unusable: &HashSet::new(),
     };
     interpret_with(descriptor, &node, how, diagnostics)
@@ -239,7 +283,8 @@ mod tests {
     fn reading(name: &str, text: &str) -> Result<Response, Box<Unreadable>> {
         let path = std::env::temp_dir().join(format!("nuncio-{}-{name}", std::process::id()));
         std::fs::write(&path, text).expect("it can be written");
-        let read = read_response(&path.to_string_lossy(), &Limits::default());
+        let unknown = UnknownFields::default();
+        let read = read_response(&path.to_string_lossy(), unknown, &Limits::default());
         std::fs::remove_file(&path).expect("it can be removed");
         read
     }
@@ -272,9 +317,20 @@ mod tests {
     fn unknown_fields_are_passed_over_and_unknown_types_are_not() {
         let text = format!("resources: [{{{CLUSTER}, colour: blue}}]");
         let response = reading("colour.yaml", &text).expect("it is sound");
-        assert!(response.has_unknown_fields);
+        assert_eq!(response.unknown_fields.len(), 1);
         let text = "resources: [{'@type': type.googleapis.com/none.Such}]";
         assert!(reading("none.yaml", text).is_err());
+    }
+
+    #[test]
+    fn unknown_fields_are_an_error_or_nothing_where_that_is_wished_for() {
+        let text = format!("{{resources: [{{{CLUSTER}, colour: blue}}]}}");
+        let read = |unknown| parse_response("it", text.as_bytes(), unknown, &Limits::default());
+        let refused = read(UnknownFields::Refused).expect_err("there is one");
+        assert!(refused.has_unknown_fields_alone);
+        assert!(refused.envoy.contains("no such field: 'colour'"));
+        let passed = read(UnknownFields::Ignored).expect("it is passed over");
+        assert!(passed.unknown_fields.is_empty() && passed.warnings.is_empty());
     }
 
     #[test]

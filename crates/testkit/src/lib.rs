@@ -16,6 +16,7 @@ pub mod mask;
 pub mod message;
 pub mod names;
 pub mod ports;
+pub mod programs;
 pub mod proxy;
 pub mod quic;
 pub mod quic_host;

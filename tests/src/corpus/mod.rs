@@ -21,14 +21,17 @@ pub use table::render;
 /// What Envoy says of a layer of runtime whose directory is not there.
 const NO_DIRECTORY: &str = "unable to add filesystem watch for file ";
 
+/// What distributions put in other places, if anywhere: Envoy accepted files that name it where it was.
+const OF_DISTRIBUTIONS: &str = "/etc/ssl/certs/ca-certificates.crt";
+
 /// The corpus of the repository.
 #[must_use]
 pub fn own() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("corpus")
 }
 
-/// Files with Envoy's verdicts; those that Envoy was not asked about are left out, and those that it refused for a
-/// directory that is there on this machine.
+/// Files with Envoy's verdicts; those that Envoy was not asked about are left out, those that it refused for a
+/// directory that is there on this machine, and those that it accepted with a file of its system that is not there.
 ///
 /// # Errors
 /// If the verdicts cannot be read.
@@ -36,7 +39,14 @@ pub fn verdicts(corpus: &Path) -> io::Result<Vec<(String, Envoy)>> {
     let path = corpus.join("verdicts.tsv");
     let text = fs::read_to_string(&path)
         .map_err(|error| io::Error::other(format!("{}: {error}", path.display())))?;
-    Ok(text.lines().filter_map(verdict).collect())
+    let mut all: Vec<_> = text.lines().filter_map(verdict).collect();
+    if !Path::new(OF_DISTRIBUTIONS).exists() {
+        all.retain(|(file, envoy)| {
+            let text = fs::read_to_string(corpus.join(file)).unwrap_or_default();
+            *envoy != Envoy::Accepts || !text.contains(OF_DISTRIBUTIONS)
+        });
+    }
+    Ok(all)
 }
 
 fn verdict(line: &str) -> Option<(String, Envoy)> {

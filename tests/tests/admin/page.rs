@@ -4,21 +4,15 @@ use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
 use nuncio_testkit::ports::free_port;
+use nuncio_testkit::programs::installed;
 use nuncio_testkit::proxy::{Proxy, Scratch};
 use nuncio_tests::binary::nuncio;
 
 /// Time of the page's own, not of the clock on the wall: enough for a few looks.
 const PAGE_TIME_MS: u32 = 9000;
+const BROWSERS: [&str; 3] = ["chromium", "chromium-browser", "google-chrome"];
 /// A name that would show itself if it were taken for markup.
 const HOSTILE: &str = "z<img src=x onerror=document.title=1>";
-
-fn chromium() -> Option<PathBuf> {
-    let names = ["chromium", "chromium-browser", "google-chrome"];
-    let directories = std::env::var_os("PATH")?;
-    let found = std::env::split_paths(&directories)
-        .flat_map(|directory| names.map(|name| directory.join(name)));
-    found.into_iter().find(|path| path.is_file())
-}
 
 fn config(port: u16, admin: u16) -> String {
     const TYPES: &str = "type.googleapis.com/envoy.extensions.filters";
@@ -62,7 +56,7 @@ fn document(browser: &PathBuf, address: &str, profile: &Scratch) -> String {
 
 #[test]
 fn the_page_shows_what_runs_and_takes_no_name_for_markup() {
-    let Some(browser) = chromium() else {
+    let Some(browser) = installed(&BROWSERS) else {
         println!("passed over: there is no Chromium here");
         return;
     };

@@ -124,9 +124,12 @@ fn a_stream_that_the_client_resets_is_reset_at_the_host() {
             .send_request(request("POST", "/h2"), false)
             .expect("the proxy takes it");
         let waiting = spawn_local(answered);
-        while running.stat("cluster.h2.upstream_rq_active") != Some(1) {
-            tokio::time::sleep(Duration::from_millis(10)).await;
-        }
+        let active = async {
+            while running.stat("cluster.h2.upstream_rq_active") != Some(1) {
+                tokio::time::sleep(Duration::from_millis(10)).await;
+            }
+        };
+        timeout(PATIENCE, active).await.expect("it is on its way");
         stream.send_reset(Reason::CANCEL);
         let told = async {
             while was_reset.get().is_none() {

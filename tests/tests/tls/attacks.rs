@@ -6,6 +6,7 @@ use std::net::TcpStream;
 use std::process::{Command, Stdio};
 
 use nuncio_testkit::DEADLINE;
+use nuncio_testkit::programs::is_installed;
 use rustls::ClientConnection;
 
 use crate::server::{NAME, Server, get_over, over, trusting};
@@ -183,6 +184,9 @@ fn names_that_are_none_do_not_reach_the_log_as_they_are() {
 
 #[test]
 fn renegotiation_is_refused_and_harms_nobody() {
+    if !is_installed("openssl") {
+        return;
+    }
     let server = Server::start("", "");
     let address = format!("127.0.0.1:{}", server.port);
     let mut client = Command::new("openssl")

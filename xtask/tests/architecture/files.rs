@@ -9,8 +9,6 @@ const MOST_LINES_OF_A_FUNCTION: usize = 70;
 const LONG_FUNCTIONS: &[(&str, &str)] = &[
     // A table of closures, one a command, which rustfmt spreads over many lines.
     ("crates/contract/src/formatter/commands.rs", "time"),
-    // One field a line of /server_info's `command_line_options`, in the order of Envoy's message.
-    ("crates/server/src/server_state.rs", "command_line"),
 ];
 
 /// Tests that say in their names alone what they are about.
@@ -32,6 +30,7 @@ fn files_are_short_enough_to_read() {
 #[test]
 fn functions_are_short_enough_to_read() {
     let mut long = Vec::new();
+    let mut excused = 0;
     // A test may be a long table of cases.
     for file in own_files().filter(|file| !file.path.contains("/tests")) {
         let source = file
@@ -40,8 +39,12 @@ fn functions_are_short_enough_to_read() {
             .next()
             .unwrap_or("");
         for (name, lines) in functions(source) {
-            let may = LONG_FUNCTIONS.contains(&(file.path.as_str(), name.as_str()));
-            if lines > MOST_LINES_OF_A_FUNCTION && !may {
+            if lines <= MOST_LINES_OF_A_FUNCTION {
+                continue;
+            }
+            if LONG_FUNCTIONS.contains(&(file.path.as_str(), name.as_str())) {
+                excused += 1;
+            } else {
                 long.push(format!("{}: {name} has {lines} lines", file.path));
             }
         }
@@ -49,6 +52,11 @@ fn functions_are_short_enough_to_read() {
     assert_none(
         &long,
         "functions of more than 70 lines, comments and empty lines aside",
+    );
+    assert_eq!(
+        excused,
+        LONG_FUNCTIONS.len(),
+        "an exception excepts nothing"
     );
 }
 

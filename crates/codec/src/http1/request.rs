@@ -29,8 +29,6 @@ pub struct RequestHead {
     pub framing: BodyFraming,
     /// Whether the connection may carry another request after this one.
     pub keep_alive: bool,
-    /// Whether the client waits for `100 Continue` before it sends the body.
-    pub expect_continue: bool,
     /// Whether it asks for an upgrade other than to h2c, which is ignored.
     pub upgrade: bool,
 }
@@ -148,7 +146,6 @@ fn read_head(
         method: first.kind,
         framing: BodyFraming::None,
         keep_alive: true,
-        expect_continue: false,
         upgrade: false,
     };
     if settings.accept_http_10 {
@@ -211,8 +208,5 @@ fn finish(
         Framed::Length(length) if length > 0 => BodyFraming::Length(length),
         Framed::Length(_) | Framed::Unstated => BodyFraming::None,
     };
-    head.expect_continue = headers
-        .get(Known::Expect)
-        .is_some_and(|expect| expect.eq_ignore_ascii_case(b"100-continue"));
     Ok(())
 }

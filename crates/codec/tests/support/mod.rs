@@ -240,7 +240,10 @@ fn take_out_hop_by_hop(head: &RequestHead, headers: &mut HeaderMap) {
     ] {
         headers.remove(known);
     }
-    if head.expect_continue {
+    if headers
+        .get(Known::Expect)
+        .is_some_and(|expect| expect.eq_ignore_ascii_case(b"100-continue"))
+    {
         headers.remove(Known::Expect);
     }
 }

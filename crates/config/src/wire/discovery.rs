@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use super::reader::{Reader, Wire};
 use super::writer::Writer;
-use super::{Broken, DEPTH, Unknown, tell, wellknown};
+use super::{Broken, DEPTH, Unknown, UnknownField, tell, wellknown};
 use crate::diagnostic::Diagnostics;
 use crate::span::Span;
 use crate::tree::{Any, LONGEST_DURATION_SECONDS, NANOS_PER_SECOND, Value};
@@ -224,7 +224,11 @@ impl RawResource {
 }
 
 /// The resource inside; on an error the findings say why. Fields that the API does not have are passed over and told.
-pub fn open(raw: &RawAny, unknown: &mut Vec<String>, found: &mut Diagnostics) -> Option<Arc<Any>> {
+pub fn open(
+    raw: &RawAny,
+    unknown: &mut Vec<UnknownField>,
+    found: &mut Diagnostics,
+) -> Option<Arc<Any>> {
     let mut passed = Unknown::Told(unknown);
     match wellknown::open(&raw.type_url, &raw.value, DEPTH, &mut passed) {
         Ok(Value::Any(any)) => Some(any),

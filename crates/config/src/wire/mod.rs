@@ -44,7 +44,28 @@ pub(crate) enum Unknown<'f> {
     /// They are an error.
     Refused,
     /// They are passed over, and told here.
-    Told(&'f mut Vec<String>),
+    Told(&'f mut Vec<UnknownField>),
+}
+
+/// A field that a message does not have.
+#[derive(Clone, Copy, PartialEq, Debug)]
+pub struct UnknownField {
+    message: api::Message,
+    number: u32,
+}
+
+impl UnknownField {
+    /// What is said of it, and how Envoy says it where it is an error in a message of type `root`.
+    pub fn finding(&self, root: &str) -> Diagnostic {
+        let UnknownField { message, number } = self;
+        let name = message.full_name();
+        let at = if name == root { "root" } else { root };
+        Diagnostic::error(Span::NONE, format!("there is no field number {number} in `{name}`")).with_envoy(
+            format!(
+                "Protobuf message (type {name}({at}) with unknown field set {{{number}}}) has unknown fields"
+            ),
+        )
+    }
 }
 
 impl Unknown<'_> {
@@ -52,8 +73,7 @@ impl Unknown<'_> {
         match self {
             Unknown::Refused => Err(Broken::UnknownField(message, number)),
             Unknown::Told(found) => {
-                let name = message.full_name();
-                found.push(format!("there is no field number {number} in `{name}`"));
+                found.push(UnknownField { message, number });
                 Ok(())
             }
         }
@@ -79,13 +99,7 @@ fn tell(broken: Broken, root: &str, diagnostics: &mut Diagnostics) {
             diagnostics.error(Span::NONE, format!("no message `{root}`: {why}"));
         }
         Broken::UnknownField(message, number) => {
-            let name = message.full_name();
-            let at = if name == root { "root" } else { root };
-            diagnostics
-                .error(Span::NONE, format!("there is no field number {number} in `{name}`"))
-                .envoy(format!(
-                    "Protobuf message (type {name}({at}) with unknown field set {{{number}}}) has unknown fields"
-                ));
+            diagnostics.push(UnknownField { message, number }.finding(root));
         }
         Broken::UnknownType(type_url) => {
             diagnostics.error(Span::NONE, format!("there is no type `{type_url}`"));

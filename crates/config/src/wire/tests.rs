@@ -135,7 +135,11 @@ fn a_resource_of_a_server_may_have_fields_that_nobody_knows() {
     let any = open(&raw, &mut unknown, &mut found).unwrap();
     assert_eq!(any.type_name(), "envoy.config.cluster.v3.Cluster");
     let text = "there is no field number 2047 in `envoy.config.cluster.v3.Cluster`";
-    assert_eq!(unknown, [text]);
+    let said: Vec<_> = unknown
+        .iter()
+        .map(|field| field.finding("envoy.config.cluster.v3.Cluster").message)
+        .collect();
+    assert_eq!(said, [text]);
 }
 
 /// Whether a resource of a delta response lives for no duration.

@@ -268,14 +268,6 @@ impl Options {
                 self.log_stacktrace_single_entry,
                 "--log-stacktrace-single-entry",
             ),
-            (
-                self.reject_unknown_dynamic_fields,
-                "--reject-unknown-dynamic-fields",
-            ),
-            (
-                self.ignore_unknown_dynamic_fields,
-                "--ignore-unknown-dynamic-fields",
-            ),
             (self.enable_mutex_tracing, "--enable-mutex-tracing"),
             (self.enable_core_dump, "--enable-core-dump"),
         ];

@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use nuncio_config::report::{self, Style};
-use nuncio_config::resources::{Response, read_response, unpack};
+use nuncio_config::resources::{Response, UnknownFields, read_response, unpack};
 use nuncio_config::text::Limits;
 use nuncio_config::tree::{Message, Value};
 use nuncio_config::typed::Ctx;
@@ -122,7 +122,7 @@ fn read(source: &ResourceSource, what: &str, style: Style) -> Result<(Arc<str>, 
             "warning: the {what} come from a server, which is not asked\n"
         ));
     };
-    match read_response(path, &Limits::default()) {
+    match read_response(path, UnknownFields::Warned, &Limits::default()) {
         Ok(response) => Ok((Arc::clone(path), response)),
         Err(unreadable) => Err(unreadable.render(style)),
     }

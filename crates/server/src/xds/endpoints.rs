@@ -15,7 +15,7 @@ use nuncio_config::tree::Value;
 use nuncio_config::typed::Ctx;
 use nuncio_contract::config_source::ResourceSource;
 use nuncio_contract::services::LocalFuture;
-use nuncio_contract::stats::groups::{ClusterUpdateStats, ServerStats};
+use nuncio_contract::stats::groups::ClusterUpdateStats;
 use nuncio_upstream::cluster::{ClusterShared, EdsSource};
 use nuncio_upstream::config::Assignment;
 use nuncio_upstream::discovery::{assign, assigned_to};
@@ -39,7 +39,6 @@ pub(super) struct Endpoints {
     planes: Rc<ControlPlanes>,
     allow_unsupported: bool,
     style: Style,
-    server_stats: Arc<ServerStats>,
     runtime: RuntimeKeys,
     all: Rc<RefCell<Vec<OfCluster>>>,
     /// Whose turn it is to be looked after.
@@ -90,7 +89,6 @@ impl Endpoints {
             planes: Rc::clone(planes),
             allow_unsupported: around.options.allow_unsupported,
             style: crate::style(around.options),
-            server_stats: around.stats.root().worker_group(),
             runtime: around.runtime.keys.clone(),
             all: Rc::default(),
             next: Cell::default(),
@@ -229,9 +227,6 @@ impl Endpoints {
         let mut ctx = Ctx::new(self.allow_unsupported);
         ctx.runtime = self.runtime.clone();
         ctx.diagnostics = response.warnings.clone();
-        if response.has_unknown_fields {
-            self.server_stats.dynamic_unknown_fields.inc();
-        }
         let read = self.read(cluster, eds, response, &mut ctx);
         if !ctx.diagnostics.is_empty() {
             eprint!(

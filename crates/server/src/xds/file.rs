@@ -11,7 +11,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use nuncio_config::resources::read_response;
+use nuncio_config::resources::{UnknownFields, read_response};
 use nuncio_config::text::Limits;
 use nuncio_config::typed::FileStamp;
 
@@ -23,6 +23,7 @@ pub(super) const LOOKS_PER_SECOND: u32 = 10;
 /// A file of resources.
 pub(super) struct FileSource {
     path: Arc<str>,
+    unknown: UnknownFields,
     /// The directory whose moves have it read again, and how that looked last.
     watched: Option<(Arc<str>, FileStamp)>,
     /// How it looked when it was read last.
@@ -33,7 +34,11 @@ pub(super) struct FileSource {
 
 impl FileSource {
     /// Reads it for the first time.
-    pub(super) fn begin(path: Arc<str>, watched: Option<Arc<str>>) -> (Self, Delivery) {
+    pub(super) fn begin(
+        path: Arc<str>,
+        watched: Option<Arc<str>>,
+        unknown: UnknownFields,
+    ) -> (Self, Delivery) {
         let stamp = looks(&path);
         let watched = watched.map(|directory| {
             let stamp = looks(&directory);
@@ -41,6 +46,7 @@ impl FileSource {
         });
         let source = FileSource {
             path,
+            unknown,
             watched,
             read: stamp,
             seen: stamp,
@@ -68,9 +74,13 @@ impl FileSource {
     }
 
     fn deliver(&self) -> Delivery {
-        read_response(&self.path, &Limits::default()).map_err(|unreadable| {
+        read_response(&self.path, self.unknown, &Limits::default()).map_err(|unreadable| {
+            let envoy = match unreadable.has_unknown_fields_alone {
+                true => unreadable.envoy.clone(),
+                false => format!("in {}, {}", self.path, unreadable.envoy),
+            };
             Box::new(Failure {
-                envoy: format!("in {}, {}", self.path, unreadable.envoy),
+                envoy,
                 findings: unreadable,
             })
         })
@@ -98,8 +108,11 @@ mod tests {
         fs::create_dir_all(&directory).expect("a directory can be made");
         let path = directory.join("file.yaml");
         fs::write(&path, "version_info: first").expect("it can be written");
-        let (mut source, delivery) =
-            FileSource::begin(path.to_string_lossy().as_ref().into(), None);
+        let (mut source, delivery) = FileSource::begin(
+            path.to_string_lossy().as_ref().into(),
+            None,
+            UnknownFields::Warned,
+        );
         assert_eq!(version(Some(delivery)).as_deref(), Some("first"));
         assert!(source.look().is_none());
         let next = directory.join("next");

@@ -18,6 +18,7 @@ mod first;
 mod listeners;
 mod on_demand;
 mod origins;
+mod passed_over;
 mod plane;
 mod planes;
 mod rest;
@@ -60,6 +61,7 @@ use endpoints::Endpoints;
 use extensions::ExtensionConfigs;
 use file::LOOKS_PER_SECOND;
 use on_demand::OnDemand;
+use passed_over::PassedOver;
 use plane::Paused;
 use planes::ControlPlanes;
 use routes::RouteConfigs;
@@ -140,7 +142,8 @@ impl<'a> Discovery<'a> {
         let context = stamp.context(&running.tree(), &sources.context_params);
         let node = (node.0.into(), node.1.into());
         let streams = streams::over_clusters(services);
-        let planes = Rc::new(ControlPlanes::new(node, services, streams));
+        let passed_over = PassedOver::new(around);
+        let planes = Rc::new(ControlPlanes::new(node, passed_over, services, streams));
         if let Some(server) = &sources.ads {
             planes.begin_for_all(server, around.stats);
         }

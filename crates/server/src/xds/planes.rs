@@ -10,6 +10,7 @@ use nuncio_contract::stats::{Scope, StatsStore};
 use nuncio_net::tasks::spawn_seldom;
 use tokio::sync::Notify;
 
+use super::passed_over::PassedOver;
 use super::plane::{Paused, Plane, Streams, drive};
 use super::rest::{Asker, Polling};
 use super::subscription::Wanted;
@@ -71,6 +72,8 @@ const FOR_ALL: (&str, &str) = (
 /// All control planes.
 pub(super) struct ControlPlanes {
     node: Arc<[u8]>,
+    /// What becomes of fields that the API does not have.
+    pub(super) passed_over: Rc<PassedOver>,
     services: Rc<dyn WorkerServices>,
     streams: Rc<dyn Streams>,
     asker: Rc<Asker>,
@@ -84,6 +87,7 @@ impl ControlPlanes {
     /// None is asked yet.
     pub(super) fn new(
         (node, node_json): (Arc<[u8]>, Arc<str>),
+        passed_over: PassedOver,
         services: &Rc<dyn WorkerServices>,
         streams: Rc<dyn Streams>,
     ) -> Self {
@@ -92,9 +96,11 @@ impl ControlPlanes {
             asker: Rc::new(Asker {
                 services: Rc::clone(services),
                 node: node_json,
+                unknown: passed_over.unknown,
                 has_news: Rc::clone(&has_news),
             }),
             node,
+            passed_over: Rc::new(passed_over),
             services: Rc::clone(services),
             streams,
             ads: OnceCell::new(),
@@ -162,7 +168,8 @@ impl ControlPlanes {
     }
 
     fn plane(&self, server: (&Arc<ServerSource>, bool), scope: Scope) -> Rc<Plane> {
-        Plane::new(server, &self.node, scope, (&self.services, &self.has_news))
+        let node = (&self.node, self.passed_over.unknown);
+        Plane::new(server, node, scope, (&self.services, &self.has_news))
     }
 
     fn drive(&self, plane: &Rc<Plane>, (service, streamed): (&str, &str)) {

@@ -11,7 +11,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use nuncio_config::json_text;
-use nuncio_config::resources::{Response, parse_response};
+use nuncio_config::resources::{Response, UnknownFields, parse_response};
 use nuncio_config::text::Limits;
 use nuncio_contract::calls::{CallAnswer, CallOptions, collect};
 use nuncio_contract::config_source::RestSource;
@@ -70,6 +70,8 @@ pub(super) struct Asker {
     pub(super) services: Rc<dyn WorkerServices>,
     /// The node in JSON.
     pub(super) node: Arc<str>,
+    /// What becomes of fields that the API does not have.
+    pub(super) unknown: UnknownFields,
     /// There are news for someone.
     pub(super) has_news: Rc<Notify>,
 }
@@ -135,7 +137,7 @@ impl Shared {
         loop {
             self.tell(Said::Asked);
             let answer = self.ask().await;
-            match said(answer.as_ref()) {
+            match said(answer.as_ref(), self.asker.unknown) {
                 Some(Said::Update(response)) => {
                     self.tell(Said::Update(response));
                     self.answered.notified().await;
@@ -199,14 +201,14 @@ fn request(version: &str, node: &str, name: Option<&str>, kind: &str) -> String 
 }
 
 /// What an answer says; none if it says that there is nothing new.
-fn said(answer: Option<&CallAnswer>) -> Option<Said> {
+fn said(answer: Option<&CallAnswer>, unknown: UnknownFields) -> Option<Said> {
     let Some(answer) = answer else {
         return Some(Said::Failed);
     };
     match answer.status() {
         304 => None,
         200 => Some(
-            match parse_response("(server)", &answer.body, &Limits::default()) {
+            match parse_response("(server)", &answer.body, unknown, &Limits::default()) {
                 Ok(response) => Said::Update(Box::new(response)),
                 Err(unreadable) => Said::Rejected(unreadable.envoy),
             },
@@ -237,6 +239,7 @@ mod tests {
 
     #[test]
     fn an_answer_is_an_update_nothing_new_a_rejection_or_a_failure() {
+        let said = |answer: Option<&CallAnswer>| said(answer, UnknownFields::Warned);
         let update = said(Some(&answer("200", "{\"version_info\": \"one\"}")));
         assert!(matches!(update, Some(Said::Update(response)) if &*response.version == "one"));
         assert!(said(Some(&answer("304", ""))).is_none());

@@ -418,7 +418,7 @@ fn check(source: &ScopeSource, scope: &Message, key: &Key) -> Verdict {
 
 #[cfg(test)]
 mod tests {
-    use nuncio_config::resources::{Response, parse_response};
+    use nuncio_config::resources::{Response, UnknownFields, parse_response};
     use nuncio_config::text::Limits;
 
     use super::*;
@@ -432,7 +432,12 @@ mod tests {
         });
         let resources: Vec<_> = resources.collect();
         let text = format!("{{\"resources\": [{}]}}", resources.join(","));
-        let response = parse_response("test", text.as_bytes(), &Limits::default());
+        let response = parse_response(
+            "test",
+            text.as_bytes(),
+            UnknownFields::Warned,
+            &Limits::default(),
+        );
         let response = response.expect("it is sound");
         let messages = response.resources.iter();
         let messages = messages.map(|any| Arc::clone(&any.message));

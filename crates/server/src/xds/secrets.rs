@@ -26,7 +26,7 @@ use nuncio_contract::config_source::ConfigSource;
 use nuncio_contract::generic_secret::{GENERIC_SECRET, bytes_of};
 use nuncio_contract::services::LocalFuture;
 use nuncio_contract::stats::StatsStore;
-use nuncio_contract::stats::groups::{SecretStats, ServerStats};
+use nuncio_contract::stats::groups::SecretStats;
 use nuncio_net::tls::{check_secrets, inlined};
 use tokio::sync::Notify;
 
@@ -59,7 +59,6 @@ pub(super) struct Secrets {
     planes: Rc<ControlPlanes>,
     allow_unsupported: bool,
     style: Style,
-    server_stats: Arc<ServerStats>,
     runtime: RuntimeKeys,
     stats: StatsStore,
     shelf: SecretShelf,
@@ -102,7 +101,6 @@ impl Secrets {
             planes: Rc::clone(planes),
             allow_unsupported: around.options.allow_unsupported,
             style: crate::style(around.options),
-            server_stats: around.stats.root().worker_group(),
             runtime: around.runtime.keys.clone(),
             stats: around.stats.clone(),
             shelf: around.secrets.clone(),
@@ -316,9 +314,6 @@ impl Secrets {
 
     fn apply(&self, wish: &SecretWish, response: &Response, first: Option<&SecretUser>) -> Verdict {
         let mut found = response.warnings.clone();
-        if response.has_unknown_fields {
-            self.server_stats.dynamic_unknown_fields.inc();
-        }
         let read = read(wish, response, &mut found);
         if !found.is_empty() {
             eprint!("{}", report::render(&found, &response.sources, self.style));

@@ -21,6 +21,7 @@ use nuncio_net::tasks::spawn_seldom;
 use super::delivery::{Delivery, Failure, Verdict};
 use super::file::FileSource;
 use super::first::First;
+use super::passed_over::PassedOver;
 use super::plane::{News, Watching};
 use super::planes::ControlPlanes;
 use super::rest::{Polling, Said};
@@ -42,6 +43,7 @@ pub(super) struct Subscription {
     unasked_failures: Rc<Cell<u64>>,
     /// What is done when the first ones took too long, before nobody waits any longer.
     at_timeout: Rc<OnceCell<Box<dyn Fn()>>>,
+    passed_over: Rc<PassedOver>,
     /// Keeps all that counts there listed.
     _scope: Scope,
 }
@@ -79,7 +81,7 @@ impl<'w> Wanted<'w> {
 
 /// Where resources come from.
 enum Source {
-    File(FileSource),
+    File(Box<FileSource>),
     Server(Watching),
     Rest(Polling),
     /// The server that is asked for everything is not said.
@@ -124,6 +126,7 @@ impl Subscription {
         (scope, counts): (Scope, Counts),
     ) -> (Self, Option<Delivery>) {
         let counts = Rc::new(counts);
+        let passed_over = &planes.passed_over;
         let version = scope.wide_gauge("version");
         let version_text = scope.text_readout("version_text");
         let mut timeout = None;
@@ -132,9 +135,12 @@ impl Subscription {
                 path,
                 watched_directory,
             } => {
-                let (file, delivery) =
-                    FileSource::begin(Arc::clone(path), watched_directory.clone());
-                (Source::File(file), Some(delivery))
+                let (file, delivery) = FileSource::begin(
+                    Arc::clone(path),
+                    watched_directory.clone(),
+                    passed_over.unknown,
+                );
+                (Source::File(Box::new(file)), Some(delivery))
             }
             ResourceSource::Server {
                 server,
@@ -169,12 +175,16 @@ impl Subscription {
             first: Rc::new(First::awaited()),
             unasked_failures: Rc::default(),
             at_timeout: Rc::default(),
+            passed_over: Rc::clone(passed_over),
             _scope: scope,
         };
         if let Some(timeout) = timeout {
             subscription.wait_no_longer_than(timeout);
         }
-        (subscription, delivery)
+        (
+            subscription,
+            delivery.map(|delivery| passed_over.told(delivery)),
+        )
     }
 
     /// Done when the first delivery was answered, or is not waited for any longer.
@@ -210,11 +220,14 @@ impl Subscription {
                     }
                 }
             },
-            Source::Rest(_) => return self.polled().map(Ok),
+            Source::Rest(_) => {
+                let delivery = self.polled().map(Ok);
+                return delivery.map(|delivery| self.passed_over.told(delivery));
+            }
             Source::Nowhere => return None,
         };
         self.counts.attempt();
-        Some(delivery)
+        Some(self.passed_over.told(delivery))
     }
 
     /// Asks for one more name, which counts as an attempt. Only of servers that tell what changes.
@@ -266,13 +279,17 @@ impl Subscription {
         }
     }
 
-    /// Counts a failure and says why.
+    /// Counts a failure, or a rejection for fields that the API does not have, and says why.
     pub(super) fn fail(&self, failure: &Failure, style: Style) {
-        self.counts.failure();
-        let text = format!("Filesystem config update failure: {}", failure.envoy);
-        log::warning("config", &text);
+        if failure.findings.has_unknown_fields_alone {
+            self.reject(&failure.envoy);
+        } else {
+            self.counts.failure();
+            let text = format!("Filesystem config update failure: {}", failure.envoy);
+            log::warning("config", &text);
+            self.first.done();
+        }
         eprint!("{}", failure.findings.render(style));
-        self.first.done();
     }
 
     /// Counts what came of a delivery, says so where it was rejected, and tells the server.

@@ -11,7 +11,6 @@ use nuncio_config::tree::{Item, Message, Value};
 use nuncio_config::typed::{Ctx, Refused, StaticSecrets, decode};
 use nuncio_config::validate::validate_nested;
 use nuncio_contract::config_source::ResourceSource;
-use nuncio_contract::stats::groups::ServerStats;
 use nuncio_http::connection_manager::{RouteSource, ScopeSource};
 use nuncio_http::route::RouteTable;
 
@@ -29,7 +28,6 @@ use crate::semantics::ResourceChecks;
 pub(super) struct Workshop<'a> {
     around: &'a Surroundings<'a>,
     names: ServiceNames,
-    server_stats: Arc<ServerStats>,
 }
 
 /// The making of one update's resources; what is wrong with them is told at the end.
@@ -47,11 +45,7 @@ pub(super) struct Bench<'w> {
 
 impl<'a> Workshop<'a> {
     pub(super) fn new(around: &'a Surroundings<'a>, names: ServiceNames) -> Self {
-        Workshop {
-            around,
-            names,
-            server_stats: around.stats.root().worker_group(),
-        }
+        Workshop { around, names }
     }
 
     /// How findings are shown.
@@ -61,9 +55,6 @@ impl<'a> Workshop<'a> {
 
     /// Begins with an update.
     pub(super) fn begin(&'a self, response: &Response, running: &Running) -> Bench<'a> {
-        if response.has_unknown_fields {
-            self.server_stats.dynamic_unknown_fields.inc();
-        }
         let tree = running.tree();
         let secrets = tree.find(&["static_resources", "secrets"]);
         let secrets = secrets.and_then(Value::as_list).unwrap_or_default();

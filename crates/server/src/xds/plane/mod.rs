@@ -25,6 +25,7 @@ use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::rc::Rc;
 use std::sync::Arc;
 
+use nuncio_config::resources::UnknownFields;
 use nuncio_config::wire::discovery::DiscoveryResponse;
 use nuncio_contract::config_source::ServerSource;
 use nuncio_contract::services::WorkerServices;
@@ -89,7 +90,7 @@ pub(super) struct Paused {
 impl Plane {
     pub(super) fn new(
         (server, is_for_all): (&Arc<ServerSource>, bool),
-        node: &Arc<[u8]>,
+        (node, unknown): (&Arc<[u8]>, UnknownFields),
         scope: Scope,
         (services, has_news): (&Rc<dyn WorkerServices>, &Rc<Notify>),
     ) -> Rc<Self> {
@@ -98,7 +99,7 @@ impl Plane {
             server: Arc::clone(server),
             is_for_all,
             services: Rc::clone(services),
-            mux: RefCell::new(Mux::new(server, node, clock)),
+            mux: RefCell::new(Mux::new(server, (node, unknown), clock)),
             inboxes: RefCell::default(),
             next_watch: Cell::default(),
             responses: RefCell::default(),

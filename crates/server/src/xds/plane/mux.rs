@@ -4,6 +4,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Instant;
 
+use nuncio_config::resources::UnknownFields;
 use nuncio_config::wire::discovery::DiscoveryResponse;
 use nuncio_contract::clock::Clock;
 use nuncio_contract::config_source::ServerSource;
@@ -32,11 +33,15 @@ macro_rules! either {
 }
 
 impl Mux {
-    pub(super) fn new(server: &ServerSource, node: &Arc<[u8]>, clock: Rc<dyn Clock>) -> Self {
+    pub(super) fn new(
+        server: &ServerSource,
+        (node, unknown): (&Arc<[u8]>, UnknownFields),
+        clock: Rc<dyn Clock>,
+    ) -> Self {
         let outbox = Outbox::new(server, node, clock);
         match server.is_delta {
-            true => Mux::Delta(Delta::new(outbox)),
-            false => Mux::Sotw(Sotw::new(outbox)),
+            true => Mux::Delta(Delta::new(outbox, unknown)),
+            false => Mux::Sotw(Sotw::new(outbox, unknown)),
         }
     }
 

@@ -2,10 +2,10 @@
 
 use std::sync::Arc;
 
-use nuncio_config::diagnostic::{Diagnostic, Diagnostics, Severity};
-use nuncio_config::resources::{Response, first_error, unpack};
-use nuncio_config::span::Span;
+use nuncio_config::diagnostic::{Diagnostics, Severity};
+use nuncio_config::resources::{Response, UnknownFields, first_error, unpack};
 use nuncio_config::tree::{Any, Value};
+use nuncio_config::wire::UnknownField;
 use nuncio_config::wire::discovery::{RawAny, open};
 
 /// The field that is a resource's name, by its type; it is `name` for all others.
@@ -17,24 +17,43 @@ const NAME_FIELDS: [(&str, &str); 1] = [(
 /// Why a resource with a negative `ttl`, or a very long one, has its response rejected.
 pub(super) const INVALID_LIFE: &str = "Invalid duration: Duration out-of-range";
 
+/// What is checked of a resource when it is opened.
+#[derive(Clone, Copy)]
+pub(super) struct Checks {
+    /// Its rules, as far as one that breaks them must not let others run.
+    pub(super) rules: bool,
+    /// Fields that the API does not have.
+    pub(super) unknown: UnknownFields,
+}
+
 /// A resource with its name.
 pub(super) struct Opened {
     pub(super) name: Box<str>,
     pub(super) version: Box<str>,
     pub(super) any: Arc<Any>,
-    warnings: Vec<String>,
+    unknown: Vec<UnknownField>,
 }
 
 impl Opened {
-    /// Opens a resource; its rules are checked now if `checks`, as far as one that breaks them must not let others run.
-    pub(super) fn open(raw: &RawAny, version: &str, checks: bool) -> Result<Self, String> {
+    /// Opens a resource.
+    pub(super) fn open(raw: &RawAny, version: &str, how: Checks) -> Result<Self, String> {
         let mut found = Diagnostics::default();
-        let mut warnings = Vec::new();
-        let Some(any) = open(raw, &mut warnings, &mut found) else {
+        let mut unknown = Vec::new();
+        let Some(any) = open(raw, &mut unknown, &mut found) else {
             return Err(first_error(&found));
         };
         let kind = any.type_name();
-        if checks && unpack(kind, &any, &mut found).is_none() {
+        match how.unknown {
+            UnknownFields::Warned => {}
+            UnknownFields::Ignored => unknown.clear(),
+            UnknownFields::Refused => {
+                if let Some(first) = unknown.first() {
+                    found.push(first.finding(kind));
+                    return Err(first_error(&found));
+                }
+            }
+        }
+        if how.rules && unpack(kind, &any, &mut found).is_none() {
             return Err(first_error(&found));
         }
         let field = NAME_FIELDS.iter().find(|(of, _)| *of == kind);
@@ -43,7 +62,7 @@ impl Opened {
         Ok(Opened {
             name: name.unwrap_or_default().into(),
             version: version.into(),
-            warnings,
+            unknown,
             any,
         })
     }
@@ -65,10 +84,10 @@ pub(super) fn response<'o>(
         if response.removed.is_some() {
             response.versions.push(one.version.clone());
         }
-        for warning in &one.warnings {
-            let mut found = Diagnostic::error(Span::NONE, warning.clone());
+        for field in &one.unknown {
+            let mut found = field.finding(one.any.type_name());
             found.severity = Severity::Warning;
-            response.has_unknown_fields = true;
+            response.unknown_fields.push(found.message.clone());
             response.warnings.push(found);
         }
     }

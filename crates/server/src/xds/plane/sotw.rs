@@ -11,17 +11,19 @@ use std::collections::{HashMap, HashSet, VecDeque};
 use std::rc::Rc;
 use std::time::Instant;
 
+use nuncio_config::resources::UnknownFields;
 use nuncio_config::wire::discovery::{DiscoveryRequest, DiscoveryResponse, RawResource, Status};
 
 use super::lives::Lives;
 use super::news::{InHand, News, Told, Watch, WatchId};
-use super::opened::{INVALID_LIFE, Opened, response};
+use super::opened::{Checks, INVALID_LIFE, Opened, response};
 use super::outbox::{Outbox, rejection};
 use crate::resource_name::normalized;
 
 /// The machine.
 pub(super) struct Sotw {
     pub(super) outbox: Outbox,
+    unknown: UnknownFields,
     types: Vec<OfType>,
     /// Those that were ever wanted, in that order.
     wanted: Vec<usize>,
@@ -44,9 +46,10 @@ struct OfType {
 }
 
 impl Sotw {
-    pub(super) fn new(outbox: Outbox) -> Self {
+    pub(super) fn new(outbox: Outbox, unknown: UnknownFields) -> Self {
         Sotw {
             outbox,
+            unknown,
             types: Vec::new(),
             wanted: Vec::new(),
             queue: VecDeque::new(),
@@ -175,7 +178,7 @@ impl Sotw {
         of_type.pauses += 1;
         of_type.next_version.clone_from(&message.version);
         let now = self.outbox.now();
-        let (told, error) = match of_type.shares(message, now) {
+        let (told, error) = match of_type.shares(message, self.unknown, now) {
             Ok(told) => (told, None),
             Err(reason) => (Told::new(), Some(reason)),
         };
@@ -309,8 +312,14 @@ impl Sotw {
 
 impl OfType {
     /// What each watcher gets of a response.
-    fn shares(&mut self, message: &DiscoveryResponse, now: Instant) -> Result<Told, String> {
-        let checks = self.watches.iter().any(|watch| watch.name.is_some());
+    fn shares(
+        &mut self,
+        message: &DiscoveryResponse,
+        unknown: UnknownFields,
+        now: Instant,
+    ) -> Result<Told, String> {
+        let rules = self.watches.iter().any(|watch| watch.name.is_some());
+        let checks = Checks { rules, unknown };
         let mut opened = Vec::with_capacity(message.resources.len());
         let mut lives = Vec::new();
         for raw in &message.resources {

@@ -6,8 +6,10 @@ use std::time::Duration;
 
 use nuncio_config::diagnostic::Diagnostics;
 use nuncio_config::interpret::interpret;
+use nuncio_config::resources::UnknownFields;
 use nuncio_config::source::{Format, Source};
 use nuncio_config::typed::{Ctx, decode};
+use nuncio_config::wire::discovery::{DiscoveryResponse, RawAny};
 use nuncio_config::{dump, text, wire};
 use nuncio_contract::clock::{Clock, ManualClock};
 use nuncio_contract::config_source::{ApiConfigSource, ServerSource};
@@ -43,10 +45,19 @@ struct Run {
 
 impl Run {
     fn begin(more: &str) -> Self {
+        Self::passing_over(UnknownFields::Warned, more)
+    }
+
+    /// With what becomes of fields that the API does not have.
+    fn passing_over(unknown: UnknownFields, more: &str) -> Self {
         let server = server(more);
         let clock = Rc::new(ManualClock::default());
         let node: Arc<[u8]> = [0x0a, 1, b'n'].into();
-        let mut mux = Mux::new(&server, &node, Rc::clone(&clock) as Rc<dyn Clock>);
+        let mut mux = Mux::new(
+            &server,
+            (&node, unknown),
+            Rc::clone(&clock) as Rc<dyn Clock>,
+        );
         mux.connected();
         Run {
             mux,
@@ -184,6 +195,44 @@ fn a_resource_that_is_not_what_the_response_says_rejects_all_of_it() {
         "{all:?}"
     );
     assert!(!run.mux.is_busy());
+}
+
+#[test]
+fn a_field_that_the_api_does_not_have_is_told_or_rejects_the_response_or_is_nothing() {
+    // A cluster `c` with a field of number 2047.
+    let value = vec![0x0a, 1, b'c', 0xf8, 0x7f, 1];
+    let resource = RawAny {
+        type_url: CLUSTER.to_owned(),
+        value,
+    };
+    let response = DiscoveryResponse {
+        version: "v1".to_owned(),
+        nonce: "n1".to_owned(),
+        type_url: CLUSTER.to_owned(),
+        resources: vec![resource],
+        ..DiscoveryResponse::default()
+    };
+    for (unknown, told_of_it) in [(UnknownFields::Warned, 1), (UnknownFields::Ignored, 0)] {
+        let mut run = Run::passing_over(unknown, "api_type: GRPC");
+        run.watch(1, CLUSTER, None);
+        let told = run.mux.received(response.clone()).0;
+        let [(1, News::Update(response))] = &told[..] else {
+            panic!("it is an update");
+        };
+        assert_eq!(response.unknown_fields.len(), told_of_it);
+    }
+    let mut run = Run::passing_over(UnknownFields::Refused, "api_type: GRPC");
+    run.watch(1, CLUSTER, None);
+    let why = "Protobuf message (type envoy.config.cluster.v3.Cluster(root) with unknown field set {2047}) has unknown fields";
+    assert_eq!(
+        told(&run.mux.received(response).0),
+        [format!("1: rejected {why}")]
+    );
+    assert!(
+        run.requests()
+            .iter()
+            .any(|request| request.contains("unknownfieldset{2047}"))
+    );
 }
 
 #[test]

@@ -9,6 +9,7 @@ mod of_type;
 use std::collections::VecDeque;
 use std::time::Instant;
 
+use nuncio_config::resources::UnknownFields;
 use nuncio_config::wire::discovery::{DiscoveryResponse, Status};
 
 use super::news::{InHand, News, Told, Watch, WatchId};
@@ -18,6 +19,7 @@ use of_type::OfType;
 /// The machine.
 pub(super) struct Delta {
     pub(super) outbox: Outbox,
+    unknown: UnknownFields,
     /// In the order in which they were first wanted.
     types: Vec<OfType>,
     /// Types that say nothing at present, once for each who wants it so; some of them may not be wanted yet.
@@ -33,9 +35,10 @@ struct Answer {
 }
 
 impl Delta {
-    pub(super) fn new(outbox: Outbox) -> Self {
+    pub(super) fn new(outbox: Outbox, unknown: UnknownFields) -> Self {
         Delta {
             outbox,
+            unknown,
             types: Vec::new(),
             paused: Vec::new(),
             answers: VecDeque::new(),
@@ -162,7 +165,7 @@ impl Delta {
         let Some(of_type) = types.find(|one| *one.type_url == *message.type_url) else {
             return Told::new();
         };
-        let (told, error) = match of_type.shares(&message) {
+        let (told, error) = match of_type.shares(&message, self.unknown) {
             Ok(told) => (told, None),
             Err(reason) => (Told::new(), Some(reason)),
         };

@@ -5,13 +5,13 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::rc::Rc;
 use std::time::Instant;
 
-use nuncio_config::resources::Response;
+use nuncio_config::resources::{Response, UnknownFields};
 use nuncio_config::wire::discovery::{DeltaRequest, DiscoveryResponse, RawResource};
 
 use crate::resource_name::normalized;
 use crate::xds::plane::lives::Lives;
 use crate::xds::plane::news::{News, Told, Watch};
-use crate::xds::plane::opened::{INVALID_LIFE, Opened, response};
+use crate::xds::plane::opened::{Checks, INVALID_LIFE, Opened, response};
 
 /// The name that stands for all there is.
 const WILDCARD: &str = "*";
@@ -163,9 +163,14 @@ impl OfType {
     }
 
     /// What each watcher gets of a response.
-    pub(super) fn shares(&self, message: &DiscoveryResponse) -> Result<Told, String> {
+    pub(super) fn shares(
+        &self,
+        message: &DiscoveryResponse,
+        unknown: UnknownFields,
+    ) -> Result<Told, String> {
         let mut names = BTreeSet::new();
-        let checks = self.watches.iter().any(|watch| watch.name.is_some());
+        let rules = self.watches.iter().any(|watch| watch.name.is_some());
+        let checks = Checks { rules, unknown };
         let mut opened = Vec::with_capacity(message.changed.len());
         for resource in &message.changed {
             if !names.insert(&*resource.name) {
