@@ -105,7 +105,14 @@ impl Service {
 /// Whether a head is one of a request; it is not if a route's service is one of HTTP and its chain's, which says what is
 /// told, is none and tells little.
 fn is_whole(head: &HeaderMap) -> bool {
-    head.contains(Known::Method) && head.contains(Known::Path)
+    let Some(method) = head.get(Known::Method) else {
+        return false;
+    };
+    let has_path = head.contains(Known::Path);
+    match method {
+        b"CONNECT" => head.contains(Known::Authority) && has_path == head.contains(Known::Protocol),
+        _ => has_path,
+    }
 }
 
 const STATUS: &str = "ext_authz_status";

@@ -418,6 +418,7 @@ impl Copy {
             if let Some(notes) = self.notes() {
                 notes.status.set(notes.status.get().or(Some(504)));
                 notes.flags.set(ResponseFlags::UPSTREAM_REQUEST_TIMEOUT);
+                notes.was_reset.set(progress.has_head);
             }
             if !progress.has_head {
                 self.account.charge_timeout();
