@@ -324,7 +324,7 @@ mod tests {
 
     #[test]
     fn unknown_fields_are_an_error_or_nothing_where_that_is_wished_for() {
-        let text = format!("{{resources: [{{{CLUSTER}, colour: blue}}]}}");
+        let text = r#"{"resources": [{"@type": "type.googleapis.com/envoy.config.cluster.v3.Cluster", "name": "c", "colour": 1}]}"#;
         let read = |unknown| parse_response("it", text.as_bytes(), unknown, &Limits::default());
         let refused = read(UnknownFields::Refused).expect_err("there is one");
         assert!(refused.has_unknown_fields_alone);

@@ -4,6 +4,7 @@
 //! it. The connection manager begins a span with each request, tells it what is known, and ends it. Follows
 //! `envoy.config.trace.v3.Tracing.Http`.
 
+use std::cell::RefCell;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::SystemTime;
@@ -86,6 +87,12 @@ pub trait Span {
     /// Sets a tag, in place of one of the same name.
     fn set_tag(&mut self, name: &str, value: &str);
 
+    /// Says whether it is reported, which is otherwise as that of the one that it is within.
+    fn set_sampled(&mut self, is_sampled: bool);
+
+    /// Says that it is on its way out of what the proxy stands in front of, whatever the one that it is within is.
+    fn set_outbound(&mut self) {}
+
     /// Notes what happened when.
     fn note(&mut self, at: SystemTime, event: &str);
 
@@ -105,6 +112,65 @@ pub trait Span {
 
     /// Ends it.
     fn end(self: Box<Self>, end: SystemTime, services: &dyn WorkerServices);
+}
+
+/// The span of a stream, which all that is done for the stream may begin spans within.
+pub struct SharedSpan {
+    /// None once it has ended.
+    span: RefCell<Option<Box<dyn Span>>>,
+    services: Rc<dyn WorkerServices>,
+}
+
+impl SharedSpan {
+    /// Shares a span, as one of the stream that this is the info of.
+    pub fn share(
+        span: Box<dyn Span>,
+        services: Rc<dyn WorkerServices>,
+        info: &mut StreamInfo,
+    ) -> Rc<Self> {
+        let ids = span.ids();
+        let shared = Rc::new(SharedSpan {
+            span: RefCell::new(Some(span)),
+            services,
+        });
+        info.trace = Some(Box::new(TraceIds {
+            span: Some(shared.clone()),
+            ..ids
+        }));
+        shared
+    }
+
+    /// The one of a stream.
+    pub fn of(info: &StreamInfo) -> Option<&Self> {
+        info.trace.as_deref()?.span.as_deref()?.downcast_ref()
+    }
+
+    /// The same, to be kept.
+    pub fn kept(info: &StreamInfo) -> Option<Rc<Self>> {
+        let span = Rc::clone(info.trace.as_deref()?.span.as_ref()?);
+        span.downcast().ok()
+    }
+
+    /// Does something with it, as long as it has not ended.
+    pub fn with<R>(&self, act: impl FnOnce(&mut dyn Span) -> R) -> Option<R> {
+        Some(act(&mut **self.span.borrow_mut().as_mut()?))
+    }
+
+    /// Takes it away, for it ends.
+    pub fn take(&self) -> Option<Box<dyn Span>> {
+        self.span.borrow_mut().take()
+    }
+
+    /// Begins a span within it, as long as it has not ended.
+    pub fn child(&self, operation: &str) -> Option<Box<dyn Span>> {
+        let services = &*self.services;
+        self.with(|span| span.child(operation, services.wall(), services))
+    }
+
+    /// What it was made with.
+    pub fn services(&self) -> Rc<dyn WorkerServices> {
+        Rc::clone(&self.services)
+    }
 }
 
 message! {

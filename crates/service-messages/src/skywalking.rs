@@ -99,6 +99,9 @@ pub struct SpanObject {
     /// What happened when.
     #[prost(message, repeated, tag = "13")]
     pub logs: Vec<Log>,
+    /// Whether it counts nothing.
+    #[prost(bool, tag = "14")]
+    pub skips_analysis: bool,
 }
 
 /// `KeyStringValuePair`.

@@ -48,6 +48,7 @@ mod server_names;
 pub mod socket_match;
 mod socket_tree;
 mod stream;
+mod stream_bytes;
 mod tcp;
 #[cfg(test)]
 mod tests;

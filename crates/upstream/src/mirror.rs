@@ -20,7 +20,7 @@ message! {
         disable_shadow_host_suffix_append: bool,
         host_rewrite_literal: String,
         request_headers_mutations: Vec<Mutation>,
-        inert trace_sampled = "nothing is traced yet";
+        trace_sampled: Option<bool>,
     }
 }
 
@@ -33,6 +33,8 @@ pub struct Mirror<C> {
     share: Option<RuntimeFractionalPercent>,
     /// What becomes of the host.
     pub host: MirrorHost,
+    /// Whether the copy's span is reported; none: as that of the request.
+    pub trace_sampled: Option<bool>,
     /// Changes of the copy's headers, before its host is changed.
     pub changes: Arc<[Step]>,
 }
@@ -98,6 +100,7 @@ impl RequestMirrorPolicy {
         Ok(Mirror {
             target,
             share: self.runtime_fraction.clone(),
+            trace_sampled: self.trace_sampled,
             changes: changes?,
             host: match self.host_rewrite_literal.as_str() {
                 "" if self.disable_shadow_host_suffix_append => MirrorHost::Kept,

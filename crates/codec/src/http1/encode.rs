@@ -6,8 +6,8 @@ use super::case::write_name;
 use super::connection::is_upgrade;
 use super::response::RequestSent;
 use super::settings::{HeaderCase, Http1Settings};
-use super::status::reason_phrase;
 use super::version::Version;
+use nuncio_contract::reason_phrase::reason_phrase;
 
 /// How the body of a message that is being written is delimited.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use super::reader::{Reader, Wire};
 use super::writer::Writer;
-use super::{Broken, DEPTH, Unknown, UnknownField, tell, wellknown};
+use super::{Broken, DEPTH, Unknown, UnknownFields, tell, wellknown};
 use crate::diagnostic::Diagnostics;
 use crate::span::Span;
 use crate::tree::{Any, LONGEST_DURATION_SECONDS, NANOS_PER_SECOND, Value};
@@ -226,10 +226,10 @@ impl RawResource {
 /// The resource inside; on an error the findings say why. Fields that the API does not have are passed over and told.
 pub fn open(
     raw: &RawAny,
-    unknown: &mut Vec<UnknownField>,
+    unknown: &mut Vec<UnknownFields>,
     found: &mut Diagnostics,
 ) -> Option<Arc<Any>> {
-    let mut passed = Unknown::Told(unknown);
+    let mut passed = Unknown::Told(unknown, Vec::new());
     match wellknown::open(&raw.type_url, &raw.value, DEPTH, &mut passed) {
         Ok(Value::Any(any)) => Some(any),
         Ok(_) => None,

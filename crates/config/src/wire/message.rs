@@ -29,9 +29,10 @@ pub(super) fn decode(
         .ok_or(Broken::Format("messages are nested too deep"))?;
     let mut reader = Reader::new(bytes);
     let mut read: BTreeMap<u32, Read> = BTreeMap::new();
+    let (at, mut numbers) = (unknown.enter(descriptor), Vec::new());
     while let Some((number, wire)) = reader.next()? {
         let Some(field) = descriptor.field_by_number(number) else {
-            unknown.found(descriptor, number)?;
+            unknown.found(descriptor, number, &mut numbers)?;
             continue;
         };
         if let Some(oneof) = field.oneof() {
@@ -41,6 +42,7 @@ pub(super) fn decode(
         }
         add(&mut read, field, wire, (depth, unknown))?;
     }
+    unknown.leave(descriptor, at, numbers);
     let entries = read.into_iter().filter_map(|(number, read)| {
         let field = descriptor.field_by_number(number)?;
         let value = match read {

@@ -39,43 +39,96 @@ pub(crate) enum Broken {
     TypedStruct(Vec<Diagnostic>),
 }
 
+/// How many messages with such fields are told of, and how many fields of each: the rest is passed over in silence.
+const MOST_TOLD: usize = 100;
+
 /// What becomes of fields that a message does not have.
 pub(crate) enum Unknown<'f> {
     /// They are an error.
     Refused,
-    /// They are passed over, and told here.
-    Told(&'f mut Vec<UnknownField>),
+    /// They are passed over, and told here; with the names of the messages that the one at hand is in.
+    Told(&'f mut Vec<UnknownFields>, Vec<&'static str>),
 }
 
-/// A field that a message does not have.
-#[derive(Clone, Copy, PartialEq, Debug)]
-pub struct UnknownField {
+/// Fields that a message does not have.
+#[derive(Clone, PartialEq, Debug)]
+pub struct UnknownFields {
     message: api::Message,
-    number: u32,
+    /// What it is in, from the outside.
+    parents: String,
+    numbers: Vec<u32>,
 }
 
-impl UnknownField {
-    /// What is said of it, and how Envoy says it where it is an error in a message of type `root`.
-    pub fn finding(&self, root: &str) -> Diagnostic {
-        let UnknownField { message, number } = self;
-        let name = message.full_name();
-        let at = if name == root { "root" } else { root };
-        Diagnostic::error(Span::NONE, format!("there is no field number {number} in `{name}`")).with_envoy(
+impl UnknownFields {
+    /// What is said of them, and how Envoy says it where they are an error.
+    pub fn finding(&self) -> Diagnostic {
+        let name = self.message.full_name();
+        let numbers: Vec<String> = self.numbers.iter().map(ToString::to_string).collect();
+        let numbers = numbers.join(", ");
+        let at = match self.parents.as_str() {
+            "" => "root",
+            parents => parents,
+        };
+        Diagnostic::error(Span::NONE, format!("there is no field number {numbers} in `{name}`")).with_envoy(
             format!(
-                "Protobuf message (type {name}({at}) with unknown field set {{{number}}}) has unknown fields"
+                "Protobuf message (type {name}({at}) with unknown field set {{{numbers}}}) has unknown fields"
             ),
         )
     }
 }
 
 impl Unknown<'_> {
-    fn found(&mut self, message: api::Message, number: u32) -> Result<(), Broken> {
+    /// Takes one up among those of a message.
+    fn found(
+        &self,
+        message: api::Message,
+        number: u32,
+        numbers: &mut Vec<u32>,
+    ) -> Result<(), Broken> {
         match self {
             Unknown::Refused => Err(Broken::UnknownField(message, number)),
-            Unknown::Told(found) => {
-                found.push(UnknownField { message, number });
+            Unknown::Told(..) => {
+                if numbers.len() < MOST_TOLD {
+                    numbers.push(number);
+                }
                 Ok(())
             }
+        }
+    }
+
+    /// A message begins; where those of it are to be told.
+    fn enter(&mut self, message: api::Message) -> usize {
+        match self {
+            Unknown::Refused => 0,
+            Unknown::Told(found, parents) => {
+                parents.push(message.full_name());
+                found.len()
+            }
+        }
+    }
+
+    /// It ends.
+    fn leave(&mut self, message: api::Message, at: usize, numbers: Vec<u32>) {
+        let Unknown::Told(found, parents) = self else {
+            return;
+        };
+        parents.pop();
+        if !numbers.is_empty() && found.len() < MOST_TOLD {
+            let parents = parents.join("::");
+            let fields = UnknownFields {
+                message,
+                parents,
+                numbers,
+            };
+            found.insert(at.min(found.len()), fields);
+        }
+    }
+
+    /// The same for what is in an `Any`, which is checked by itself.
+    fn apart(&mut self) -> Unknown<'_> {
+        match self {
+            Unknown::Refused => Unknown::Refused,
+            Unknown::Told(found, _) => Unknown::Told(found, Vec::new()),
         }
     }
 }
@@ -99,7 +152,17 @@ fn tell(broken: Broken, root: &str, diagnostics: &mut Diagnostics) {
             diagnostics.error(Span::NONE, format!("no message `{root}`: {why}"));
         }
         Broken::UnknownField(message, number) => {
-            diagnostics.push(UnknownField { message, number }.finding(root));
+            let parents = match message.full_name() {
+                name if name == root => String::new(),
+                _ => root.to_owned(),
+            };
+            let numbers = vec![number];
+            let fields = UnknownFields {
+                message,
+                parents,
+                numbers,
+            };
+            diagnostics.push(fields.finding());
         }
         Broken::UnknownType(type_url) => {
             diagnostics.error(Span::NONE, format!("there is no type `{type_url}`"));

@@ -67,10 +67,11 @@ fn any(bytes: &[u8], depth: usize, unknown: &mut Unknown<'_>) -> Result<Value, B
         }
     }
     let name = type_url.rsplit('/').next().unwrap_or("");
-    if matches!(unknown, Unknown::Told(_)) && !type_url.is_empty() && api::message(name).is_none() {
+    if matches!(unknown, Unknown::Told(..)) && !type_url.is_empty() && api::message(name).is_none()
+    {
         return unopened(type_url);
     }
-    open(&type_url, packed, depth, unknown)
+    open(&type_url, packed, depth, &mut unknown.apart())
 }
 
 /// An `Any` of a type that nobody knows, which is wrong only where somebody wants what is in it.

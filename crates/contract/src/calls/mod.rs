@@ -20,6 +20,7 @@ pub use of_thread::{of_thread, offer_on_thread};
 pub use retries::{CallRetries, CoreRetryPolicy};
 
 use crate::buffer::Buffer;
+use crate::call_notes::CallNotes;
 use crate::headers::HeaderMap;
 use crate::stats::Scope;
 use crate::stats::groups::ChannelStats;
@@ -89,6 +90,17 @@ pub trait HttpCalls {
         head: HeaderMap,
         options: CallOptions,
     ) -> Option<Box<dyn HttpCall>>;
+
+    /// The same, which notes for a span what becomes of it.
+    fn start_noting(
+        &self,
+        cluster: &str,
+        head: HeaderMap,
+        options: CallOptions,
+        _notes: Option<Rc<CallNotes>>,
+    ) -> Option<Box<dyn HttpCall>> {
+        self.start(cluster, head, options)
+    }
 
     /// What calls over channels of their own count with, by the scope; none where nothing is counted.
     fn channel_stats(&self, _scope: &str) -> Option<Arc<ChannelStats>> {

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 use super::frames::{FrameError, FrameReader, frame};
+use crate::call_span::CallSpan;
 use crate::calls::{CallEvent, HttpCall, MAX_ANSWER_BYTES};
 use crate::grpc::{status, status_of_http};
 use crate::headers::{HeaderMap, Known, MapKind};
@@ -81,6 +82,8 @@ pub struct GrpcStream {
     ready: VecDeque<GrpcEvent>,
     /// Of streams over a channel of their own.
     counts: Option<Arc<ChannelStats>>,
+    /// Ended with it; if it is dropped before, the span says so.
+    span: Option<CallSpan>,
 }
 
 impl GrpcStream {
@@ -90,7 +93,14 @@ impl GrpcStream {
             reader: FrameReader::new(max_message_bytes),
             ready: VecDeque::new(),
             counts: None,
+            span: None,
         }
+    }
+
+    /// The same, whose end a span tells.
+    pub(super) fn in_span(mut self, span: Option<CallSpan>) -> Self {
+        self.span = span;
+        self
     }
 
     /// The same, over a channel of its own, which counts how it ends.
@@ -113,8 +123,10 @@ impl GrpcStream {
         }
     }
 
-    /// Says that no more messages come from this side.
+    /// Says that no more messages come from this side, with which the span, if there is one, ends as one that was given
+    /// up, as in Envoy.
     pub fn finish(&mut self) {
+        self.span = None;
         if let Some(call) = &mut self.call {
             call.send(&[], true);
         }
@@ -216,12 +228,16 @@ impl GrpcStream {
             if let Some(counts) = &self.counts {
                 counts.count_end(end.status);
             }
+            if let Some(span) = self.span.take() {
+                span.end_grpc(end.status);
+            }
             self.ready.push_back(GrpcEvent::End(end));
         }
     }
 
-    /// The one message of a call that has one.
-    pub(super) async fn only_message(mut self) -> Result<Vec<u8>, GrpcEnd> {
+    /// The one message of a call that has one; else the status that came, and what it is for who waits: an end without a
+    /// message is not well.
+    pub(super) async fn only_message(mut self) -> Result<Vec<u8>, (u32, GrpcEnd)> {
         if self.reader.is_unlimited() {
             self.reader = FrameReader::new(Some(MAX_ANSWER_BYTES));
         }
@@ -231,9 +247,9 @@ impl GrpcStream {
                 GrpcEvent::Head(_) => {}
                 GrpcEvent::Message(message) => only = Some(message),
                 GrpcEvent::End(GrpcEnd { status: 0, .. }) => {
-                    return only.ok_or_else(|| GrpcEnd::new(status::INTERNAL, ""));
+                    return only.ok_or_else(|| (0, GrpcEnd::new(status::INTERNAL, "")));
                 }
-                GrpcEvent::End(end) => return Err(end),
+                GrpcEvent::End(end) => return Err((end.status, end)),
             }
         }
     }

@@ -11,11 +11,22 @@ use nuncio_config::{message, one_of};
 
 use super::google::{GoogleChannel, GoogleGrpc};
 use super::stream::{GrpcEnd, GrpcStream};
+use crate::call_span::CallSpan;
 use crate::calls::{CallOptions, CallRetries, CoreRetryPolicy, HttpCalls};
 use crate::formatter::FormatContext;
 use crate::grpc::{status, timeout_value};
 use crate::header_mutation::{HeaderMutations, HeaderValue};
-use crate::headers::{HeaderMap, HeaderName, Known};
+use crate::headers::{Header, HeaderMap, HeaderName, Known};
+use crate::stream_info::StreamInfo;
+
+/// What the head of a call over a channel of its own has that is no metadata.
+const NO_METADATA: [&[u8]; 5] = [
+    b"content-type",
+    b"te",
+    b"grpc-accept-encoding",
+    b"grpc-timeout",
+    b"user-agent",
+];
 
 message! {
     /// Where calls go.
@@ -203,7 +214,7 @@ impl GrpcTarget {
         method: &str,
         of: Option<&FormatContext<'_>>,
     ) -> Result<GrpcStream, GrpcEnd> {
-        self.begin(calls, method, None, of)
+        self.begin(calls, method, self.head(method, None, of), of)
     }
 
     /// The same with more metadata, behind the others.
@@ -219,7 +230,30 @@ impl GrpcTarget {
     ) -> Result<GrpcStream, GrpcEnd> {
         let mut head = self.head(method, None, of);
         more.set_metadata(&mut head, of);
-        self.start(calls, head, self.options.clone())
+        self.begin(calls, method, head, of)
+    }
+
+    /// Begins a stream with this head, and its span if there is a stream that it is for and that has one.
+    fn begin(
+        &self,
+        calls: &dyn HttpCalls,
+        method: &str,
+        mut head: HeaderMap,
+        of: Option<&FormatContext<'_>>,
+    ) -> Result<GrpcStream, GrpcEnd> {
+        let span = of.and_then(|of| self.span(method, of.stream_info));
+        if let Some(span) = &span {
+            self.tell(span, &mut head);
+        }
+        match self.start(calls, head, self.options.clone()) {
+            Ok(stream) => Ok(stream.in_span(span)),
+            Err(end) => {
+                if let Some(span) = span {
+                    span.end_grpc(end.status);
+                }
+                Err(end)
+            }
+        }
     }
 
     /// Begins a call of a method with one message, and awaits one.
@@ -234,26 +268,77 @@ impl GrpcTarget {
         timeout: Option<Duration>,
         of: Option<&FormatContext<'_>>,
     ) -> impl Future<Output = Result<Vec<u8>, GrpcEnd>> + use<> {
-        let begun = self.begin(calls, method, timeout, of).map(|mut stream| {
-            stream.send(message);
-            stream.finish();
-            stream
-        });
-        async move { begun?.only_message().await }
+        let call = self.unary_with_span(calls, method, message, timeout, of);
+        async move {
+            let (answer, span) = call.await;
+            if let Some(span) = span {
+                span.end();
+            }
+            answer
+        }
     }
 
-    fn begin(
+    /// The same with the span of the call, if the stream has one that it is within, for who has more to say of it.
+    pub fn unary_with_span(
         &self,
         calls: &dyn HttpCalls,
         method: &str,
+        message: &[u8],
         timeout: Option<Duration>,
         of: Option<&FormatContext<'_>>,
-    ) -> Result<GrpcStream, GrpcEnd> {
+    ) -> impl Future<Output = (Result<Vec<u8>, GrpcEnd>, Option<CallSpan>)> + use<> {
+        let mut span = of.and_then(|of| self.span(method, of.stream_info));
+        let mut head = self.head(method, timeout, of);
+        if let Some(span) = &span {
+            self.tell(span, &mut head);
+        }
         let options = CallOptions {
             timeout,
             ..self.options.clone()
         };
-        self.start(calls, self.head(method, timeout, of), options)
+        let begun = self.start(calls, head, options).map(|mut stream| {
+            stream.send(message);
+            stream.finish();
+            stream
+        });
+        async move {
+            let answer = match begun {
+                Ok(stream) => stream.only_message().await,
+                Err(end) => Err((end.status, end)),
+            };
+            if let Some(span) = &mut span {
+                let status = answer.as_ref().err().map_or(0, |(status, _)| *status);
+                span.set_grpc_status(status, answer.is_ok());
+            }
+            (answer.map_err(|(_, end)| end), span)
+        }
+    }
+
+    /// Tells who is asked of the trace; over a channel of its own metadata stands in the order of its names, as in Envoy.
+    fn tell(&self, span: &CallSpan, head: &mut HeaderMap) {
+        span.inject(head);
+        if self.channel.is_none() {
+            return;
+        }
+        let is_metadata = |header: &Header<'_>| !NO_METADATA.contains(&header.name);
+        let metadata = head.iter_regular().filter(is_metadata);
+        let mut metadata: Vec<_> = metadata
+            .map(|header| (header.name.to_vec(), header.value.to_vec()))
+            .collect();
+        metadata.sort_by(|(one, _), (other, _)| one.cmp(other));
+        head.remove_if(|header| !header.name.starts_with(b":") && is_metadata(&header));
+        for (name, value) in metadata {
+            head.append_from_wire(&name, &value);
+        }
+    }
+
+    /// The span of a call for the sake of a stream.
+    fn span(&self, method: &str, of: &StreamInfo) -> Option<CallSpan> {
+        of.trace.as_ref()?;
+        match &self.channel {
+            Some(channel) => CallSpan::grpc(of, method, &channel.name, &channel.uri),
+            None => CallSpan::grpc(of, method, &self.cluster, &self.authority),
+        }
     }
 
     fn start(

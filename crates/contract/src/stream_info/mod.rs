@@ -20,6 +20,7 @@ mod timing;
 mod tls;
 mod upstream;
 
+use std::any::Any;
 use std::borrow::Cow;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -115,6 +116,8 @@ pub struct TraceIds {
     pub trace_id: Box<str>,
     /// `%SPAN_ID%`; empty for none.
     pub span_id: Box<str>,
+    /// The span, of a type that [`tracing`](crate::tracing) knows.
+    pub span: Option<Rc<dyn Any>>,
 }
 
 /// A stream, as far as others may know it.

@@ -66,6 +66,8 @@ pub(super) struct Settings {
     pub(super) tells_stats: bool,
     pub(super) limits_response: bool,
     pub(super) is_shadow: bool,
+    /// Whether the span of a call of HTTP is reported where the one of its request is.
+    pub(super) emits_span: bool,
 }
 
 /// A level's part.
@@ -83,6 +85,8 @@ pub(super) struct LevelCheck {
     pub(super) tells_no_body: bool,
     pub(super) body: Option<BodyLimit>,
     pub(super) service: Option<Service>,
+    /// In place of the chain's.
+    pub(super) emits_span: Option<bool>,
 }
 
 /// The chain's config, shared by the workers.
@@ -148,6 +152,7 @@ impl Settings {
             tells_stats: message.emit_filter_state_stats,
             limits_response: message.enforce_response_header_limits,
             is_shadow: message.shadow_mode,
+            emits_span: message.emit_client_span != Some(false),
         })
     }
 }
@@ -201,6 +206,7 @@ impl CheckSettings {
             tells_no_body: self.disable_request_body_buffering,
             body: self.with_request_body.as_ref().map(BodyLimit::of),
             service: service.map(|it| it.compile(ctx)).transpose()?,
+            emits_span: self.emit_client_span,
         })
     }
 }

@@ -234,13 +234,16 @@ impl Filter {
         self.worker.begin_info(context);
         let settings = &*self.worker.settings;
         let own = match context.route.most_specific::<Level>() {
-            Some(Level::Check(check)) => check.service.as_ref(),
+            Some(Level::Check(check)) => Some(check),
             _ => None,
         };
-        let service = own.unwrap_or(&settings.asked.service);
+        let service = own.and_then(|own| own.service.as_ref());
+        let service = service.unwrap_or(&settings.asked.service);
+        let emits_span = own.and_then(|own| own.emits_span);
+        let emits_span = emits_span.unwrap_or(settings.emits_span);
         let extensions = extensions_of(&context.route);
         let told = (settings, &settings.asked.told);
-        let answer = service.ask(context, told, extensions, body);
+        let answer = service.ask(context, told, extensions, body, emits_span);
         let worker = Rc::clone(&self.worker);
         let question = Question {
             cluster: context.stream_info.upstream_cluster.clone(),

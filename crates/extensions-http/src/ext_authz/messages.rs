@@ -42,8 +42,8 @@ message! {
         pub(super) emit_filter_state_stats: bool,
         pub(super) enforce_response_header_limits: bool,
         pub(super) shadow_mode: bool,
-        inert filter_metadata = "only extensions that are compiled into Envoy can see it",
-        inert emit_client_span = "nothing is traced yet, so there is no span to begin";
+        pub(super) emit_client_span: Option<bool>,
+        inert filter_metadata = "only extensions that are compiled into Envoy can see it";
     }
 }
 
@@ -141,6 +141,6 @@ message! {
         pub(super) disable_request_body_buffering: bool,
         pub(super) with_request_body: Option<BufferSettings>,
         pub(super) oneof service_override: Option<ServiceMessage>,
-        inert emit_client_span = "nothing is traced yet, so there is no span to begin";
+        pub(super) emit_client_span: Option<bool>,
     }
 }

@@ -7,8 +7,10 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use nuncio_config::typed::{Ctx, Refused};
-use nuncio_contract::calls::{CallOptions, CallRetries, Calls, collect};
+use nuncio_contract::call_span::{CallSpan, collect_in_span};
+use nuncio_contract::calls::{CallOptions, CallRetries, Calls};
 use nuncio_contract::headers::{HeaderMap, Known};
+use nuncio_contract::tracing::SharedSpan;
 
 use super::check::KeyState;
 use super::key_set::{KeySet, Keys};
@@ -19,6 +21,8 @@ use super::status::Status;
 const RETRY_ON: &str = "5xx,gateway-error,connect-failure,reset";
 /// As Envoy says it.
 const USER_AGENT: &[u8] = b"Go-browser";
+/// The name of spans of fetches.
+const OPERATION: &str = "JWT Remote PubKey Fetch";
 const CACHE_DURATION: Duration = Duration::from_secs(600);
 const FAILED_REFETCH: Duration = Duration::from_secs(1);
 
@@ -74,7 +78,7 @@ impl Remote {
         })
     }
 
-    async fn fetch(&self, calls: &Calls) -> Option<KeySet> {
+    async fn fetch(&self, calls: &Calls, of: Option<&SharedSpan>) -> Option<KeySet> {
         let mut head = HeaderMap::request();
         head.set(Known::Path, self.path.as_bytes());
         head.set(Known::Authority, self.host.as_bytes());
@@ -85,9 +89,14 @@ impl Remote {
             retries: self.retries.clone(),
             ..CallOptions::default()
         };
-        let mut call = calls.start(&self.cluster, head, options)?;
+        let mut span = CallSpan::call(of, &self.cluster, Some(OPERATION));
+        // As in Envoy the keys of a provider are told of, whatever the request that happens to need them.
+        if let Some(span) = &mut span {
+            span.set_sampled(true);
+        }
+        let mut call = CallSpan::start(span.as_ref(), &**calls, &self.cluster, head, options)?;
         call.send(&[], true);
-        let answer = collect(call).await?;
+        let answer = collect_in_span(call, span).await?;
         match answer.status() {
             200 => KeySet::read(&answer.body).ok(),
             _ => None,
@@ -140,10 +149,17 @@ impl Ring {
         remote.renews_after.is_some() && is_over && !self.is_renewing.replace(true)
     }
 
-    /// Fetches the keys, and keeps them from `now` on; whether they have come.
-    pub(super) async fn renew(&self, remote: &Remote, calls: Option<&Calls>, now: Instant) -> bool {
+    /// Fetches the keys, for the sake of the stream that has this span if one has, and keeps them from `now` on; whether
+    /// they have come.
+    pub(super) async fn renew(
+        &self,
+        remote: &Remote,
+        calls: Option<&Calls>,
+        of: Option<&SharedSpan>,
+        now: Instant,
+    ) -> bool {
         let fetched = match calls {
-            Some(calls) => remote.fetch(calls).await,
+            Some(calls) => remote.fetch(calls, of).await,
             None => None,
         };
         self.is_renewing.set(false);

@@ -13,6 +13,7 @@ use nuncio_contract::http_filter::{
 use nuncio_contract::local_reply::LocalReply;
 use nuncio_contract::stat_group;
 use nuncio_contract::stats::Scope;
+use nuncio_contract::tracing::SharedSpan;
 
 use super::check::{Check, Findings, KeyState, Wants};
 use super::config::{ChainConfig, Compiled, RouteWish};
@@ -196,9 +197,10 @@ impl Shared {
             Err(wants) => {
                 let original = context.request_headers.clone();
                 let shared = Rc::clone(self);
+                let asking = (calls, SharedSpan::kept(context.stream_info));
                 HeadersStatus::Wait(Box::pin(async move {
                     let (request, outcome) = shared
-                        .fetch_and_check(question, &original, wants, calls)
+                        .fetch_and_check(question, &original, wants, asking)
                         .await;
                     Resume::Then(Box::new(Applied(Box::new(move |context| {
                         *context.request_headers = request;
@@ -246,14 +248,17 @@ impl Shared {
         question: Question,
         original: &HeaderMap,
         mut wants: Wants,
-        calls: Option<Calls>,
+        (calls, of): (Option<Calls>, Option<Rc<SharedSpan>>),
     ) -> (HeaderMap, Outcome) {
         let mut failed = Vec::new();
         loop {
             let Wants(at) = wants;
             let ring = self.rings.get(at).zip(remote(&self.compiled, at));
             let has_come = match ring {
-                Some((ring, remote)) => ring.renew(remote, calls.as_ref(), question.now).await,
+                Some((ring, remote)) => {
+                    ring.renew(remote, calls.as_ref(), of.as_deref(), question.now)
+                        .await
+                }
                 None => false,
             };
             self.count_fetch(has_come);
@@ -288,7 +293,7 @@ impl Shared {
 
     async fn renew_one(&self, at: usize, calls: &Calls, now: Instant) {
         if let Some((ring, remote)) = self.rings.get(at).zip(remote(&self.compiled, at)) {
-            let has_come = ring.renew(remote, Some(calls), now).await;
+            let has_come = ring.renew(remote, Some(calls), None, now).await;
             self.count_fetch(has_come);
         }
     }

@@ -6,7 +6,8 @@ use std::rc::Rc;
 
 use nuncio_contract::application_log::{self, Severity};
 use nuncio_contract::buffer::Buffer;
-use nuncio_contract::calls::{CallAnswer, collect};
+use nuncio_contract::call_span::collect_in_span;
+use nuncio_contract::calls::CallAnswer;
 use nuncio_contract::headers::HeaderMap;
 use nuncio_contract::http_filter::FilterContext;
 use nuncio_contract::local_reply::LocalReply;
@@ -143,12 +144,12 @@ impl Direction {
     }
 
     fn await_call(&mut self) -> Next {
-        let Some(call) = self.taken(|live| live.call.take()) else {
+        let Some((call, span)) = self.taken(|live| live.call.take()) else {
             return Next::Done;
         };
         let place = Rc::clone(&self.answer);
         Next::Call(Box::pin(async move {
-            *place.borrow_mut() = collect(call).await;
+            *place.borrow_mut() = collect_in_span(call, span).await;
         }))
     }
 

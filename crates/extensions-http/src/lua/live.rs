@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::time::{Instant, SystemTime};
 
 use nuncio_contract::buffer::Buffer;
+use nuncio_contract::call_span::CallSpan;
 use nuncio_contract::calls::{CallAnswer, Calls, HttpCall};
 use nuncio_contract::headers::{HeaderMap, MapKind};
 use nuncio_contract::local_reply::LocalReply;
@@ -70,7 +71,7 @@ pub(super) struct Live {
     pub(super) changes_request: bool,
     pub(super) drains: bool,
     /// What the turn ended with, if with a call.
-    pub(super) call: Option<Box<dyn HttpCall>>,
+    pub(super) call: Option<(Box<dyn HttpCall>, Option<CallSpan>)>,
     /// What came of the call before.
     pub(super) answer: Option<CallAnswer>,
     /// What the turn ended with, if with an answer.

@@ -562,7 +562,7 @@ function handle.httpCall(self, ...)
   if type(fields) ~= "table" then wrong(2, "httpCall", "table", fields, count, FROM_METHOD) end
   if body ~= nil then body = text(body, 3, "httpCall", count) end
   local wrong_one = native.call(cluster, list_of(fields, "httpCall", count + 3), body, options.timeout or 0,
-    options.asynchronous == true, options.hides_address == true)
+    options.asynchronous == true, options.hides_address == true, options.trace_sampled)
   if wrong_one then error(wrong_one, 2) end
   if options.asynchronous then return end
   yield(OURS, CALL)

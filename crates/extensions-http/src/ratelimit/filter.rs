@@ -4,6 +4,7 @@ use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use std::sync::Arc;
 
+use nuncio_contract::call_span::CallSpan;
 use nuncio_contract::formatter::FormatContext;
 use nuncio_contract::grpc_client::GrpcEnd;
 use nuncio_contract::headers::{HeaderMap, HeaderName, Known};
@@ -174,7 +175,7 @@ impl Filter {
         let call = context.services.calls().map(|calls| {
             let timeout = Some(settings.timeout).filter(|timeout| !timeout.is_zero());
             let target = &settings.target;
-            target.unary(&*calls, SHOULD_RATE_LIMIT, &message, timeout, Some(&of))
+            target.unary_with_span(&*calls, SHOULD_RATE_LIMIT, &message, timeout, Some(&of))
         });
         let concluding = Concluding {
             worker: Rc::clone(&self.worker),
@@ -186,10 +187,17 @@ impl Filter {
         is_asking.set(true);
         Box::pin(async move {
             let answer = match call {
-                Some(call) => call.await.and_then(|message| {
-                    RateLimitResponse::decode(&*message)
-                        .map_err(|error| GrpcEnd::new(13, error.to_string()))
-                }),
+                Some(call) => {
+                    let (answer, span) = call.await;
+                    let answer = answer.and_then(|message| {
+                        RateLimitResponse::decode(&*message)
+                            .map_err(|error| GrpcEnd::new(13, error.to_string()))
+                    });
+                    if let Some(span) = span {
+                        end_span(span, &answer);
+                    }
+                    answer
+                }
                 None => Err(GrpcEnd::new(14, "")),
             };
             is_asking.set(false);
@@ -198,6 +206,18 @@ impl Filter {
             }))))
         })
     }
+}
+
+/// Says what the service has said, if it has said anything.
+fn end_span(mut span: CallSpan, answer: &Answer) {
+    if let Ok(answer) = answer {
+        let is_over = answer.overall_code() == Code::OverLimit;
+        span.set_tag(
+            "ratelimit_status",
+            if is_over { "over_limit" } else { "ok" },
+        );
+    }
+    span.end();
 }
 
 /// How many hits filters have said that a stream stands for; 0 if none has.

@@ -52,8 +52,13 @@ impl Decision {
 
     /// Whoever set us up does not want it.
     pub(super) fn drop() -> Self {
+        Self::manual(false)
+    }
+
+    /// Whoever set us up wants it, or not.
+    pub(super) fn manual(is_kept: bool) -> Self {
         Decision {
-            priority: -1,
+            priority: if is_kept { 2 } else { -1 },
             mechanism: Some(Mechanism::Manual),
             rate: None,
         }

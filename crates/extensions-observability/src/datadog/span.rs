@@ -9,6 +9,7 @@ use nuncio_contract::stream_info::TraceIds;
 use nuncio_contract::tracing::Span;
 
 use super::context::set;
+use super::sampling::Decision;
 use super::segment::{Segment, SpanData, nanoseconds};
 
 /// Spans of one trace that are kept; more have no tags of their own.
@@ -48,6 +49,12 @@ impl Span for DatadogSpan {
                 set(&mut span.tags, name, value.to_owned());
             }
         });
+    }
+
+    /// As in Envoy it is the whole trace of which this is said.
+    fn set_sampled(&mut self, is_sampled: bool) {
+        let decision = Decision::manual(is_sampled);
+        self.segment.state.borrow_mut().decide(decision);
     }
 
     /// There are no notes.
@@ -90,6 +97,7 @@ impl Span for DatadogSpan {
         TraceIds {
             trace_id: "".into(),
             span_id: "".into(),
+            span: None,
         }
     }
 

@@ -65,7 +65,7 @@ impl OpenTelemetrySpan {
                     false => return,
                 }
             }
-            "grpc.status_code" if value == "0" => return,
+            "grpc.status_code" if value == "0" => 0,
             "grpc.status_code" => match !is_server || SERVER_FAULTS.contains(&value) {
                 true => ERROR,
                 false => 0,
@@ -92,6 +92,11 @@ impl Span for OpenTelemetrySpan {
             Some(known) => *known = new,
             None => attributes.push(new),
         }
+    }
+
+    fn set_sampled(&mut self, is_sampled: bool) {
+        self.is_sampled = is_sampled;
+        self.span.flags = flags(is_sampled, false);
     }
 
     fn note(&mut self, at: SystemTime, event: &str) {
@@ -136,6 +141,7 @@ impl Span for OpenTelemetrySpan {
         TraceIds {
             trace_id: hex::text(&self.span.trace_id).into(),
             span_id: hex::text(&self.span.span_id).into(),
+            span: None,
         }
     }
 

@@ -143,6 +143,11 @@ impl Span for SkyWalkingSpan {
         });
     }
 
+    /// As in Envoy it is sent in any case, and may say that it counts nothing.
+    fn set_sampled(&mut self, is_sampled: bool) {
+        self.object.skips_analysis |= !is_sampled;
+    }
+
     fn note(&mut self, at: SystemTime, event: &str) {
         self.object.logs.push(Log {
             time: milliseconds(at),
@@ -168,7 +173,13 @@ impl Span for SkyWalkingSpan {
             parent_service: segment.service.clone(),
             parent_instance: segment.instance.clone(),
             parent_endpoint: segment.endpoint.clone(),
-            address_used_at_peer: self.object.peer.clone(),
+            address_used_at_peer: match self.object.peer.as_str() {
+                "" => request
+                    .get_str(Known::Authority)
+                    .unwrap_or_default()
+                    .to_owned(),
+                peer => peer.to_owned(),
+            },
         });
         let header = &segment.tracer.settings.header;
         request.remove(header);
@@ -189,6 +200,7 @@ impl Span for SkyWalkingSpan {
         TraceIds {
             trace_id: "".into(),
             span_id: "".into(),
+            span: None,
         }
     }
 

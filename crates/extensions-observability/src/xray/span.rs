@@ -97,6 +97,14 @@ impl Span for XRaySpan {
         }
     }
 
+    fn set_sampled(&mut self, is_sampled: bool) {
+        self.is_sampled = is_sampled;
+    }
+
+    fn set_outbound(&mut self) {
+        self.is_outbound = true;
+    }
+
     /// There are no notes.
     fn note(&mut self, _at: SystemTime, _event: &str) {}
 
@@ -133,6 +141,7 @@ impl Span for XRaySpan {
             trace_id: context::text(&self.trace_id).into(),
             // Envoy tells none.
             span_id: "".into(),
+            span: None,
         }
     }
 

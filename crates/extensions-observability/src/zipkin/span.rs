@@ -75,6 +75,10 @@ impl Span for ZipkinSpan {
         }
     }
 
+    fn set_sampled(&mut self, is_sampled: bool) {
+        self.is_sampled = is_sampled;
+    }
+
     fn note(&mut self, at: SystemTime, event: &str) {
         self.told.notes.push((microseconds(at), event.to_owned()));
     }
@@ -132,6 +136,7 @@ impl Span for ZipkinSpan {
             trace_id: self.context.trace_text().into(),
             // Envoy tells none.
             span_id: "".into(),
+            span: None,
         }
     }
 

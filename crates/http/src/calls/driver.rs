@@ -9,12 +9,13 @@ use std::task::Poll;
 use std::time::{Duration, Instant};
 
 use nuncio_contract::buffer::Buffer;
+use nuncio_contract::call_notes::CallNotes;
 use nuncio_contract::calls::{CallEvent, CallOptions, CallRetries};
 use nuncio_contract::clock::Clock;
 use nuncio_contract::grpc::{percent_encoded, status_of_http};
 use nuncio_contract::headers::{HeaderMap, Known, MapKind};
 use nuncio_contract::services::WorkerServices;
-use nuncio_contract::stream_info::FilterState;
+use nuncio_contract::stream_info::{FilterState, ResponseFlags};
 use nuncio_upstream::cluster::ResourcePriority;
 use nuncio_upstream::retry::{RetryOn, RetryPolicy};
 use nuncio_upstream::{
@@ -28,7 +29,7 @@ use super::upload::Upload;
 use crate::exchange::{Account, RetryCount};
 use crate::route::is_grpc;
 use crate::router::{
-    Met, Retries, Verdict, Waited, details_of_failure, report_failure, report_head,
+    Met, Retries, Verdict, Waited, details_of_failure, flags_of, report_failure, report_head,
     status_of_failure, text_of_failure,
 };
 
@@ -39,6 +40,16 @@ type Again = (Duration, Waited);
 enum Ended {
     Failed(UpstreamError),
     TooLate,
+}
+
+impl Ended {
+    /// As logs say it.
+    fn flags(&self) -> ResponseFlags {
+        match self {
+            Ended::Failed(error) => flags_of(error.kind),
+            Ended::TooLate => ResponseFlags::UPSTREAM_REQUEST_TIMEOUT,
+        }
+    }
 }
 
 /// One call.
@@ -55,6 +66,8 @@ pub(super) struct Driver {
     /// Whether a try has had a connection.
     was_sent: Cell<bool>,
     request_ended_at: Cell<Option<Instant>>,
+    /// For a span.
+    notes: Option<Rc<CallNotes>>,
 }
 
 impl Driver {
@@ -64,7 +77,11 @@ impl Driver {
         shared: Rc<Shared>,
         head: HeaderMap,
         options: CallOptions,
+        notes: Option<Rc<CallNotes>>,
     ) -> Self {
+        if let Some(notes) = &notes {
+            *notes.cluster.borrow_mut() = Some(cluster.description());
+        }
         let policy = match &options.retries {
             Some(own) => Some(Arc::new(policy_of(own))),
             None => {
@@ -83,6 +100,7 @@ impl Driver {
             tries: Cell::new(0),
             was_sent: Cell::new(false),
             request_ended_at: Cell::new(None),
+            notes,
             calls,
             shared,
             head,
@@ -93,21 +111,48 @@ impl Driver {
     pub(super) async fn run(self) {
         match self.in_time().await {
             Ok(()) => {}
-            Err(_) if self.shared.has_begun.get() => self.shared.give(CallEvent::Reset),
+            Err(ended) if self.shared.has_begun.get() => {
+                self.note(|notes| {
+                    notes.was_reset.set(true);
+                    notes.flags.set(ended.flags());
+                });
+                self.shared.give(CallEvent::Reset);
+            }
             Err(Ended::TooLate) => {
+                self.note_failure(504, Ended::TooLate.flags());
                 self.shared
                     .own_details
                     .replace(Some("response_timeout".into()));
                 self.answer(504, "upstream request timeout", false);
             }
             Err(Ended::Failed(error)) => {
+                let status = status_of_failure(error.kind);
+                self.note_failure(status, flags_of(error.kind));
                 let details = details_of_failure(&error);
                 self.shared.own_details.replace(Some(details.into()));
                 let text = text_of_failure(error.kind, self.tries.get() > 1);
                 let is_overflow = error.kind == UpstreamErrorKind::Overflow;
-                self.answer(status_of_failure(error.kind), &text, is_overflow);
+                self.answer(status, &text, is_overflow);
             }
         }
+    }
+
+    /// Notes something for the span, if there is one.
+    fn note(&self, note: impl FnOnce(&CallNotes)) {
+        if let Some(notes) = &self.notes {
+            note(notes);
+        }
+    }
+
+    /// Notes that no host has answered.
+    fn note_failure(&self, status: u16, flags: ResponseFlags) {
+        self.note(|notes| {
+            notes.status.set(Some(status));
+            notes.flags.set(notes.flags.get() | flags);
+            if self.account.borrow().host.is_none() {
+                notes.host.take();
+            }
+        });
     }
 
     /// All tries, as long as there is time once the request is complete.
@@ -182,6 +227,9 @@ impl Driver {
     async fn one_try(&self) -> Result<Option<Again>, UpstreamError> {
         let host = self.pick_host()?;
         self.account.borrow_mut().host = Some(Rc::clone(&host));
+        self.note(|notes| {
+            *notes.host.borrow_mut() = Some(host.description().address.clone());
+        });
         let ready = match self.new_stream(&host)? {
             Acquired::Ready(ready) => ready,
             Acquired::Pending(pending) => pending.await?,
@@ -259,6 +307,7 @@ impl Driver {
 
     /// The answer's head goes to the owner.
     fn pass_head(&self, up: &UpstreamStream, mut response: HeaderMap, status: u16) {
+        self.note(|notes| notes.status.set(Some(status)));
         let account = self.account.borrow();
         account.charge_response(status, &response);
         if status < 500 {
@@ -406,7 +455,14 @@ impl Driver {
             Verdict::Yes(wait, waited) => return Some((wait, waited)),
             Verdict::No if self.tries.get() > 1 => account.count_retry(RetryCount::Success),
             Verdict::No | Verdict::Off => {}
-            Verdict::LimitExceeded => account.count_retry(RetryCount::LimitExceeded),
+            Verdict::LimitExceeded => {
+                account.count_retry(RetryCount::LimitExceeded);
+                self.note(|notes| {
+                    notes
+                        .flags
+                        .set(ResponseFlags::UPSTREAM_RETRY_LIMIT_EXCEEDED);
+                });
+            }
             Verdict::Overflow => account.count_retry(RetryCount::Overflow),
         }
         None

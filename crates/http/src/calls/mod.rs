@@ -22,6 +22,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
 use nuncio_config::runtime::RuntimeKey;
+use nuncio_contract::call_notes::CallNotes;
 use nuncio_contract::calls::{CallOptions, HttpCall, HttpCalls};
 use nuncio_contract::clock::Clock;
 use nuncio_contract::headers::{HeaderMap, Known};
@@ -94,8 +95,18 @@ impl HttpCalls for WorkerCalls {
     fn start(
         &self,
         cluster: &str,
+        head: HeaderMap,
+        options: CallOptions,
+    ) -> Option<Box<dyn HttpCall>> {
+        self.start_noting(cluster, head, options, None)
+    }
+
+    fn start_noting(
+        &self,
+        cluster: &str,
         mut head: HeaderMap,
         options: CallOptions,
+        notes: Option<Rc<CallNotes>>,
     ) -> Option<Box<dyn HttpCall>> {
         let cluster = self.clusters.get(self.manager.find(cluster)?)?;
         let calls = self.me.upgrade()?;
@@ -104,7 +115,7 @@ impl HttpCalls for WorkerCalls {
         }
         complete(&mut head, &options);
         Some(Box::new(Call::new(|shared| {
-            Driver::new(calls, cluster, shared, head, options).run()
+            Driver::new(calls, cluster, shared, head, options, notes).run()
         })))
     }
 

@@ -2,7 +2,8 @@
 //!
 //! A span begins once the route is known and ends with the stream, before it is logged; requests that are refused before
 //! have none. Tags and their names are Envoy's. A stream without a span pays for looking whether it has one. Different from
-//! Envoy: the span of a try has the begin of its connection, and mirrored requests have none.
+//! Envoy: the span of a try has the begin of its connection. Copies of requests have theirs in the router, and calls for the
+//! sake of a stream in the contract (`call_span.rs`).
 
 use std::rc::Rc;
 
@@ -11,7 +12,7 @@ use nuncio_contract::formatter::{AccessLogType, FormatContext};
 use nuncio_contract::headers::{HeaderMap, Known};
 use nuncio_contract::services::WorkerServices;
 use nuncio_contract::stream_info::{Address, TraceReason};
-use nuncio_contract::tracing::{Span, SpanKind, SpanStart, Tracer};
+use nuncio_contract::tracing::{SharedSpan, Span, SpanKind, SpanStart, Tracer};
 
 use super::ConnectionManager;
 use super::span_tags;
@@ -53,7 +54,7 @@ impl ConnectionManager {
         self.begin_span(state);
         let is_taken = !state.request.contains(Known::XEnvoyDecoratorOperation);
         if let (Some(active), Some(said)) = (&mut state.span, said.filter(|_| is_taken)) {
-            active.span.set_operation(&said);
+            active.span.with(|span| span.set_operation(&said));
         }
     }
 
@@ -86,9 +87,9 @@ impl ConnectionManager {
             span.set_tag(span_tags::ZONE, &node.zone);
             self.name_span(&mut *span, state, settings);
         }
-        state.info.trace = Some(Box::new(span.ids()));
+        let services = Rc::clone(&self.worker);
         state.span = Some(Box::new(ActiveSpan {
-            span,
+            span: SharedSpan::share(span, services, &mut state.info),
             tries: Vec::new(),
         }));
     }
@@ -113,11 +114,13 @@ impl ConnectionManager {
         let (Some(active), Some((_, settings))) = (state.span.take(), self.spans()) else {
             return;
         };
-        let mut span = active.span;
         let now = self.worker.wall();
         for one in active.tries {
             one.span.end(now, &*self.worker);
         }
+        let Some(mut span) = active.span.take() else {
+            return;
+        };
         if span.is_told() {
             span_tags::of_stream(&mut *span, state, settings);
             self.set_custom_tags(&mut *span, state, settings);
@@ -155,14 +158,17 @@ impl ConnectionManager {
         };
         if settings.spawns_upstream_span || starts_child_spans {
             let span = self.try_span(&active, state, settings, host);
-            active.tries.push(TrySpan {
+            active.tries.extend(span.map(|span| TrySpan {
                 span,
                 host: host.clone(),
-            });
+            }));
         }
         if settings.propagates {
-            let last = active.tries.last().map(|one| &one.span);
-            last.unwrap_or(&active.span).inject(&mut state.request);
+            let request = &mut state.request;
+            match active.tries.last() {
+                Some(last) => last.span.inject(request),
+                None => _ = active.span.with(|span| span.inject(request)),
+            }
         }
         state.span = Some(active);
     }
@@ -179,9 +185,9 @@ impl ConnectionManager {
         state: &StreamState,
         settings: &SpanSettings,
         host: &Address,
-    ) -> Box<dyn Span> {
-        if !active.span.is_told() {
-            return active.span.child("", self.worker.wall(), &*self.worker);
+    ) -> Option<Box<dyn Span>> {
+        if !active.span.with(|span| span.is_told())? {
+            return active.span.child("");
         }
         let index = state.route.index;
         let route = index.and_then(|index| state.route.table.route(index));
@@ -200,12 +206,12 @@ impl ConnectionManager {
                 String::from_utf8_lossy(&name).into_owned()
             }
         };
-        let mut span = active.span.child(&name, self.worker.wall(), &*self.worker);
+        let mut span = active.span.child(&name)?;
         if let Some(again) = state.info.attempt_count.filter(|count| *count > 1) {
             span.set_tag(span_tags::RETRY_COUNT, &(again - 1).to_string());
         }
         span_tags::of_try(&mut *span, &state.info, host);
-        span
+        Some(span)
     }
 
     /// Ends the span of the try that went to this host. `head` is of its answer, if that is not the stream's.
@@ -253,7 +259,7 @@ impl ConnectionManager {
     pub(crate) fn rename_span(&self, state: &mut StreamState) {
         let said = state.response.get_str(Known::XEnvoyDecoratorOperation);
         if let (Some(active), Some(said)) = (&mut state.span, said.filter(|it| !it.is_empty())) {
-            active.span.set_operation(said);
+            active.span.with(|span| span.set_operation(said));
         }
     }
 }

@@ -19,7 +19,6 @@ use nuncio_upstream::{BodyEvent, MetadataRelay, UpstreamError, UpstreamStream, W
 
 use super::failure::reset_reason;
 use super::forward::Failure;
-use super::try_log::count_try;
 use super::up::Up;
 use super::{Router, finalize, outliers};
 use crate::connection_manager::response::mutate_informational;
@@ -137,7 +136,7 @@ impl<D: Downstream> Router<'_, '_, D> {
         if state.span.is_some() {
             self.end_try_span(&mut state, stream);
         }
-        count_try(&mut state.info.upstream.bytes, stream);
+        stream.add_bytes_to(&mut state.info.upstream.bytes);
     }
 
     /// The levels' mutations of the response. Their formats know of the bytes of this try as well, which are not
@@ -147,7 +146,9 @@ impl<D: Downstream> Router<'_, '_, D> {
             return;
         }
         let before = state.info.upstream.bytes;
-        count_try(&mut state.info.upstream.bytes, up.borrow().stream());
+        up.borrow()
+            .stream()
+            .add_bytes_to(&mut state.info.upstream.bytes);
         finalize::response(state, &*self.exchange.manager.worker);
         state.info.upstream.bytes = before;
     }

@@ -214,7 +214,7 @@ pub(crate) fn details_of_failure(error: &UpstreamError) -> String {
     }
 }
 
-pub(super) fn flags_of(kind: UpstreamErrorKind) -> ResponseFlags {
+pub(crate) fn flags_of(kind: UpstreamErrorKind) -> ResponseFlags {
     match kind {
         UpstreamErrorKind::NoHealthyUpstream | UpstreamErrorKind::HostUnresolved => {
             ResponseFlags::NO_HEALTHY_UPSTREAM

@@ -23,7 +23,9 @@ mod wishes;
 
 pub(crate) use reply::make_reply;
 
-pub(crate) use failure::{details_of_failure, status_of_failure, text_of_failure, timed_out};
+pub(crate) use failure::{
+    details_of_failure, flags_of, status_of_failure, text_of_failure, timed_out,
+};
 pub(crate) use finalize::{for_levels, mutate_request, rewrite_host, rewrite_path};
 pub(crate) use outliers::{report_failure, report_head};
 pub(crate) use tries::{Met, Retries, Verdict, Waited};

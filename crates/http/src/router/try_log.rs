@@ -184,7 +184,7 @@ impl TryLog<'_> {
             self.log(AccessLogType::UpstreamPoolReady, BytesMeter::default());
         }
         while self.timer.poll_expired(cx, self.worker).is_ready() {
-            let bytes = stream.map(bytes_of).unwrap_or_default();
+            let bytes = stream.map(UpstreamStream::bytes).unwrap_or_default();
             self.log(AccessLogType::UpstreamPeriodic, bytes);
             self.begin_interval();
         }
@@ -249,35 +249,6 @@ impl TryLog<'_> {
             upstream.tls.clone_from(&connection.tls);
         }
         info
-    }
-}
-
-/// Adds the bytes of a try to those of the tries before.
-pub(super) fn count_try(bytes: &mut BytesMeter, stream: &UpstreamStream) {
-    let of_try = bytes_of(stream);
-    bytes.wire_bytes_sent += of_try.wire_bytes_sent;
-    bytes.wire_bytes_received += of_try.wire_bytes_received;
-    let decoded_received = of_try.decompressed_header_bytes_received;
-    if decoded_received > 0 && !matches!(stream.protocol(), Some(Protocol::Http2)) {
-        // As in Envoy, a head over HTTP/1 adds those of earlier tries once more.
-        bytes.decompressed_header_bytes_received += bytes.header_bytes_received;
-    }
-    bytes.header_bytes_sent += of_try.header_bytes_sent;
-    bytes.header_bytes_received += of_try.header_bytes_received;
-    bytes.decompressed_header_bytes_sent += of_try.decompressed_header_bytes_sent;
-    bytes.decompressed_header_bytes_received += decoded_received;
-}
-
-pub(super) fn bytes_of(stream: &UpstreamStream) -> BytesMeter {
-    let (wire_bytes_sent, wire_bytes_received) = stream.wire_bytes();
-    let heads = stream.header_bytes();
-    BytesMeter {
-        wire_bytes_sent,
-        wire_bytes_received,
-        header_bytes_sent: heads.sent,
-        header_bytes_received: heads.received,
-        decompressed_header_bytes_sent: heads.decoded_sent,
-        decompressed_header_bytes_received: heads.decoded_received,
     }
 }
 

@@ -3,14 +3,16 @@
 
 mod settings;
 
+use std::rc::Rc;
+
 use nuncio_contract::stream_info::{Address, Protocol};
-use nuncio_contract::tracing::Span;
+use nuncio_contract::tracing::{SharedSpan, Span};
 
 pub(crate) use settings::{RouteSpans, SpanSettings};
 
 /// The span of a stream, and those of its tries.
 pub(crate) struct ActiveSpan {
-    pub(crate) span: Box<dyn Span>,
+    pub(crate) span: Rc<SharedSpan>,
     pub(crate) tries: Vec<TrySpan>,
 }
 

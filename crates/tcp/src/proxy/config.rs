@@ -136,6 +136,8 @@ pub struct TcpProxyConfig {
     pub(super) scope: Scope,
     /// One at least.
     pub(super) clusters: Box<[Target]>,
+    /// Whether they are drawn by weight, so that filters have no say.
+    pub(super) is_weighted: bool,
     pub(super) hashed: Option<Hashed>,
     /// What hosts have to have.
     pub(super) metadata: Option<Box<Struct>>,
@@ -217,6 +219,7 @@ impl TcpProxyConfig {
         Ok(TcpProxyConfig {
             scope,
             clusters,
+            is_weighted: matches!(message.cluster_specifier, ClusterSpecifier::Weighted(_)),
             hashed: Hashed::compile(&message.hash_policy),
             metadata,
             idle_timeout: match message.idle_timeout {

@@ -57,9 +57,12 @@ impl Wanted<'_> {
 }
 
 impl TcpProxy {
-    /// Which cluster a connection is to go to: the one that a filter wants, or one of the configuration's.
+    /// Which cluster a connection is to go to: one of those with weights, the one that a filter wants, or the configuration's.
     fn wanted(&self, info: &StreamInfo) -> Option<Wanted<'_>> {
-        let named = info.object(TCP_PROXY_CLUSTER);
+        let named = match self.config.is_weighted {
+            true => None,
+            false => info.object(TCP_PROXY_CLUSTER),
+        };
         let named = named.and_then(|object| object.serialize_as_string());
         match named {
             Some(name) => Some(Wanted::Named(name)),

@@ -20,6 +20,7 @@ mod proxy_values;
 mod session;
 mod stats;
 mod tunnel;
+mod tunnel_bytes;
 mod tunnel_id;
 
 use std::future::poll_fn;

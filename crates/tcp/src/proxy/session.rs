@@ -21,6 +21,7 @@ use nuncio_net::deadline::Deadlines;
 use nuncio_upstream::{BodyEvent, UpstreamErrorKind, UpstreamStream, WorkerCluster};
 
 use super::early::Early;
+use super::tunnel_bytes::TunnelBytes;
 use super::{TcpProxy, quietly};
 use crate::client::Client;
 use crate::connection;
@@ -46,6 +47,8 @@ pub(super) struct Session<'a> {
     bytes: [Cell<u64>; 2],
     /// Those of the client's that no filter has taken or turned away.
     passed: Cell<u64>,
+    /// The bytes of a tunnel, if the host is reached by one.
+    tunnel: Cell<Option<TunnelBytes>>,
     /// Whether bytes in a direction are half written.
     writing: [Cell<bool>; 2],
     /// Whether the connection ends as soon as no direction has half written bytes, as the listener drains.
@@ -90,6 +93,7 @@ impl<'a> Session<'a> {
             idle_timeout: proxy.config.idle_timeout,
             bytes: Default::default(),
             passed: Cell::new(0),
+            tunnel: Cell::new(None),
             writing: Default::default(),
             ends_draining: Cell::new(false),
             cluster: RefCell::default(),
@@ -220,6 +224,8 @@ impl<'a> Session<'a> {
             Err(close) => return close,
         };
         *self.cluster.borrow_mut() = Some(cluster);
+        let before = self.info.borrow().upstream.bytes;
+        self.tunnel.set(TunnelBytes::of(&up, before));
         if self.proxy.config.logs_connected {
             self.log(AccessLogType::TcpUpstreamConnected);
         }
@@ -367,6 +373,7 @@ impl<'a> Session<'a> {
                 })
                 .await;
                 held.end(&stats.downstream_flow_control_resumed_reading_total);
+                self.note_tunnel(|it| it.count(&up.borrow()));
                 self.touch();
                 self.writing[UP].set(false);
                 self.end_draining(UP).await?;
@@ -482,7 +489,14 @@ impl<'a> Session<'a> {
                     .poll_read_body(cx, &mut data, &mut trailers)
                     .map(Some),
             });
-            match read.await {
+            let read = read.await;
+            self.note_tunnel(|it| {
+                if !matches!(read, None | Some(Ok(BodyEvent::Data))) {
+                    it.ended();
+                }
+                it.count(&up.borrow());
+            });
+            match read {
                 None => data.clear(),
                 Some(Ok(BodyEvent::Data | BodyEvent::LastData)) => {
                     let count = u64::try_from(data.len()).unwrap_or(u64::MAX);
@@ -787,11 +801,22 @@ impl<'a> Session<'a> {
         let (received, sent) = (self.passed.get(), info.bytes_sent);
         info.downstream_bytes.wire_bytes_received = received;
         info.downstream_bytes.wire_bytes_sent = sent;
-        if info.upstream.local_address.is_some() {
+        if let Some(tunnel) = self.tunnel.get() {
+            info.upstream.bytes = tunnel.with(received, sent);
+        } else if info.upstream.local_address.is_some() {
             info.upstream.bytes.wire_bytes_sent = received;
             info.upstream.bytes.wire_bytes_received = sent;
         }
         self.proxy.log(&info, moment);
+    }
+
+    /// Changes what is known of the bytes of a tunnel, if there is one.
+    fn note_tunnel(&self, note: impl FnOnce(&mut TunnelBytes)) {
+        let mut tunnel = self.tunnel.get();
+        if let Some(bytes) = &mut tunnel {
+            note(bytes);
+            self.tunnel.set(tunnel);
+        }
     }
 
     /// What is known of the connection in the end.
@@ -813,6 +838,7 @@ impl<'a> Session<'a> {
             connection::close(&self.proxy.worker, transport, close).await;
         }
         self.info.get_mut().end = Some(self.proxy.worker.services.now());
+        self.note_tunnel(TunnelBytes::given_up);
         self.log(AccessLogType::TcpConnectionEnd);
     }
 }

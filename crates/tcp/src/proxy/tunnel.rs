@@ -18,9 +18,10 @@ use nuncio_contract::header_mutation::{HeaderMutations, HeaderValueOption};
 use nuncio_contract::headers::{HeaderMap, Known};
 use nuncio_contract::kept_headers::KeptHeaders;
 use nuncio_contract::services::WorkerServices;
-use nuncio_contract::stream_info::{Protocol, StreamInfo};
+use nuncio_contract::stream_info::{Protocol, ResponseFlags, StreamInfo};
 use nuncio_upstream::{UpstreamError, UpstreamErrorKind, UpstreamStream};
 
+use super::tunnel_bytes::add_attempt;
 use super::tunnel_id::{RequestId, RequestIdExtension};
 
 /// Where the headers of the host's answer are kept.
@@ -113,6 +114,12 @@ impl Tunnel {
         let id = request_id.map(|own| own.make(&mut info.borrow_mut(), services));
         let id = request_id.zip(id.as_deref());
         let request = self.request(up, &info.borrow(), id, services);
+        let mut asking = Asking {
+            up,
+            info,
+            outcome: Outcome::Unknown,
+        };
+        let up = &mut *asking.up;
         up.write_head(&request, false);
         let mut response = HeaderMap::response();
         let status = loop {
@@ -128,13 +135,17 @@ impl Tunnel {
         if self.keeps_headers {
             keep(RESPONSE_HEADERS, &response, &mut info.borrow_mut());
         }
-        match agrees(status, up) {
-            true => Ok(()),
-            false => Err(UpstreamError {
-                transport_failure_reason: Some(format!("tunnel_response:{status}").into()),
-                ..UpstreamError::new(UpstreamErrorKind::RemoteReset)
-            }),
+        asking.outcome = match agrees(status, up) {
+            true => Outcome::Agreed,
+            false => Outcome::Refused,
+        };
+        if asking.outcome == Outcome::Agreed {
+            return Ok(());
         }
+        Err(UpstreamError {
+            transport_failure_reason: Some(format!("tunnel_response:{status}").into()),
+            ..UpstreamError::new(UpstreamErrorKind::RemoteReset)
+        })
     }
 
     fn request(
@@ -181,6 +192,33 @@ impl Tunnel {
     pub(super) fn keep_trailers(&self, trailers: &HeaderMap, info: &mut StreamInfo) {
         if self.keeps_trailers {
             keep(RESPONSE_TRAILERS, trailers, info);
+        }
+    }
+}
+
+/// A host that is asked for a tunnel. If none comes of it, what it has taken counts as one of the attempts before.
+struct Asking<'a> {
+    up: &'a mut UpstreamStream,
+    info: &'a RefCell<StreamInfo>,
+    outcome: Outcome,
+}
+
+/// What the host has answered.
+#[derive(PartialEq, Eq)]
+enum Outcome {
+    Unknown,
+    Refused,
+    Agreed,
+}
+
+impl Drop for Asking<'_> {
+    fn drop(&mut self) {
+        if self.outcome != Outcome::Agreed {
+            let is_refused = self.outcome == Outcome::Refused;
+            let info = &mut *self.info.borrow_mut();
+            add_attempt(self.up, is_refused, &mut info.upstream.bytes);
+            // Also if it is this side that waits no longer.
+            info.add_flags(ResponseFlags::UPSTREAM_CONNECTION_FAILURE);
         }
     }
 }

@@ -205,10 +205,18 @@ impl HostPool {
     /// Gives a connection to a request.
     #[inline]
     fn attach(self: &Rc<Self>, connection: Box<Connection>) -> Result<Lease, UpstreamError> {
-        let Some(permit) = Permit::try_take(&self.core, self.priority, Resource::Requests) else {
-            self.core.traffic.upstream_rq_active_overflow.inc();
-            self.idle.borrow_mut().push(connection);
-            return Err(UpstreamError::too_many_requests());
+        let (core, priority) = (&self.core, self.priority);
+        let permit = match Permit::try_take(core, priority, Resource::Requests) {
+            Some(permit) => permit,
+            // As in Envoy, what is no HTTP counts as a request, and is not held to their limit.
+            None if self.carries == Carries::Tcp => {
+                Permit::take(core, priority, Resource::Requests)
+            }
+            None => {
+                core.traffic.upstream_rq_active_overflow.inc();
+                self.idle.borrow_mut().push(connection);
+                return Err(UpstreamError::too_many_requests());
+            }
         };
         Ok(Lease::new(Rc::clone(self), connection, permit))
     }

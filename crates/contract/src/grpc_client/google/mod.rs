@@ -59,6 +59,8 @@ const MACHINE_ROOTS: [&str; 4] = [
 /// A channel, compiled, but for where it goes.
 #[derive(Clone, Debug)]
 pub(super) struct GoogleChannel {
+    /// `stat_prefix`.
+    pub(super) name: Box<str>,
     /// Where its statistics are, `grpc.<stat_prefix>` of some scope.
     pub(super) stats: Box<str>,
     /// The cluster that is made for it.
@@ -130,6 +132,7 @@ impl GoogleGrpc {
             None => own.into(),
         };
         Ok(GoogleChannel {
+            name: self.stat_prefix.as_str().into(),
             stats: format!("grpc.{}", self.stat_prefix).into(),
             cluster,
             uri: uri.value.as_str().into(),

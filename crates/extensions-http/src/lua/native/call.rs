@@ -3,9 +3,11 @@
 use std::time::Duration;
 
 use mlua::{Lua, String as LuaString, Table, Value};
-use nuncio_contract::calls::{CallAnswer, CallOptions, HttpCall, collect};
+use nuncio_contract::call_span::{CallSpan, collect_in_span};
+use nuncio_contract::calls::{CallAnswer, CallOptions, HttpCall};
 use nuncio_contract::headers::{HeaderMap, HeaderName, Known};
 use nuncio_contract::local_reply::LocalReply;
+use nuncio_contract::tracing::SharedSpan;
 
 use super::headers::{as_value, name_of, set_length, tell_of_name};
 use crate::lua::live::{Live, Slot};
@@ -58,7 +60,7 @@ pub(super) fn add(lua: &Lua, table: &Table, slot: &Slot) -> mlua::Result<()> {
 }
 
 /// The cluster, names and values of headers in turn, the body, milliseconds for it (0 for ever), whether nobody waits,
-/// whether it goes without the client's address.
+/// whether it goes without the client's address, and whether its span is sampled, if that is said.
 type CallArguments = (
     LuaString,
     Vec<LuaString>,
@@ -66,6 +68,7 @@ type CallArguments = (
     f64,
     bool,
     bool,
+    Option<bool>,
 );
 
 /// Names and values in turn, as headers.
@@ -84,7 +87,7 @@ fn pairs(list: &[LuaString]) -> Vec<(HeaderName, Vec<u8>)> {
 }
 
 fn start(live: &mut Live, args: &CallArguments) -> Result<(), &'static str> {
-    let (cluster, list, body, timeout_ms, is_async, hides_address) = args;
+    let (cluster, list, body, timeout_ms, is_async, hides_address, is_sampled) = args;
     let mut head = HeaderMap::request();
     for (name, value) in pairs(list) {
         head.append(&name, &value);
@@ -104,7 +107,12 @@ fn start(live: &mut Live, args: &CallArguments) -> Result<(), &'static str> {
     if !is_whole {
         return Err(NO_HEAD);
     }
-    let call = calls.start(&cluster.to_string_lossy(), head, options);
+    let cluster = cluster.to_string_lossy();
+    let mut span = CallSpan::call(SharedSpan::of(&live.info), &cluster, None);
+    if let (Some(span), Some(is_sampled)) = (&mut span, is_sampled) {
+        span.set_sampled(*is_sampled);
+    }
+    let call = CallSpan::start(span.as_ref(), &*calls, &cluster, head, options);
     let mut call: Box<dyn HttpCall> = call.ok_or(NO_CLUSTER)?;
     match body {
         Some(body) => call.send(&body.as_bytes(), true),
@@ -112,10 +120,10 @@ fn start(live: &mut Live, args: &CallArguments) -> Result<(), &'static str> {
     }
     if *is_async {
         calls.spawn(Box::pin(async move {
-            let _nobody_asks = collect(call).await;
+            let _nobody_asks = collect_in_span(call, span).await;
         }));
     } else {
-        live.call = Some(call);
+        live.call = Some((call, span));
     }
     Ok(())
 }

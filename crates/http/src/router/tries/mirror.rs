@@ -11,12 +11,14 @@ use std::task::{Context, Poll, Waker, ready};
 use std::time::Duration;
 
 use nuncio_contract::buffer::Buffer;
+use nuncio_contract::call_notes::CallNotes;
+use nuncio_contract::call_span::CallSpan;
 use nuncio_contract::clock::Clock;
 use nuncio_contract::formatter::FormatContext;
 use nuncio_contract::header_steps::{Of, Step};
 use nuncio_contract::headers::{HeaderMap, HeaderName, Known, MapKind};
 use nuncio_contract::services::{LocalFuture, WorkerServices};
-use nuncio_contract::stream_info::StreamInfo;
+use nuncio_contract::stream_info::{ResponseFlags, StreamInfo};
 use nuncio_net::tasks::spawn_seldom;
 use nuncio_upstream::cluster::ResourcePriority;
 use nuncio_upstream::mirror::{MirrorHost, MirrorTarget};
@@ -30,7 +32,7 @@ use super::mirror_log::CopyLog;
 use crate::downstream::Downstream;
 use crate::exchange::{Account, Exchange, RequestBody};
 use crate::route::{Forward, Mirror, without_port};
-use crate::router::failure::status_of_failure;
+use crate::router::failure::{flags_of, status_of_failure};
 use crate::router::outliers;
 use crate::worker::Worker;
 
@@ -66,6 +68,7 @@ struct Copy {
     account: Account,
     worker: Rc<Worker>,
     log: Option<Box<CopyLog>>,
+    span: Option<CallSpan>,
 }
 
 /// A copy of the request as it was before it had a host.
@@ -85,10 +88,15 @@ impl Waiting<'_> {
         dynamic_stats: bool,
     ) {
         let worker = &exchange.manager.worker;
-        if let Some(changes) = self.mirror.changes() {
-            let info = &exchange.state.borrow().info;
-            rewrite(&mut self.request, changes, info, &**worker);
-        }
+        let span = match self.mirror.changes() {
+            Some(changes) => {
+                let info = &exchange.state.borrow().info;
+                let span = begin_span(info, &changes, &self.cluster);
+                rewrite(&mut self.request, changes, span.as_ref(), (info, &**worker));
+                span
+            }
+            None => None,
+        };
         let cluster = Rc::clone(&self.cluster);
         let account = Account::new(cluster, &self.request, dynamic_stats, None);
         let router = exchange.manager.router_parts(exchange.upgrade_filters());
@@ -103,6 +111,7 @@ impl Waiting<'_> {
             account,
             worker: Rc::clone(worker),
             log,
+            span,
         };
         copy.send();
     }
@@ -166,11 +175,8 @@ impl Mirrored<'_> {
 
     fn changes(&self) -> Option<Changes<'_>> {
         match self {
-            Self::OfRoute(mirror) => Some((&mirror.host, &*mirror.changes)),
-            Self::OfCluster(mirrors, place) => {
-                let mirror: &NamedMirror = mirrors.get(*place)?;
-                Some((&mirror.host, &*mirror.changes))
-            }
+            Self::OfRoute(mirror) => Some(Changes::of(mirror)),
+            Self::OfCluster(mirrors, place) => Some(Changes::of(mirrors.get(*place)?)),
         }
     }
 }
@@ -225,19 +231,49 @@ impl Drop for Copies {
     }
 }
 
-/// What becomes of a copy's host, and the changes of its headers.
-type Changes<'m> = (&'m MirrorHost, &'m [Step]);
+/// What a policy makes of a copy.
+struct Changes<'m> {
+    host: &'m MirrorHost,
+    steps: &'m [Step],
+    trace_sampled: Option<bool>,
+}
+
+impl<'m> Changes<'m> {
+    fn of<C>(mirror: &'m nuncio_upstream::mirror::Mirror<C>) -> Self {
+        Changes {
+            host: &mirror.host,
+            steps: &mirror.changes,
+            trace_sampled: mirror.trace_sampled,
+        }
+    }
+}
+
+/// Begins the span of a copy, if its request has one.
+fn begin_span(
+    info: &StreamInfo,
+    changes: &Changes<'_>,
+    cluster: &WorkerCluster,
+) -> Option<CallSpan> {
+    info.trace.as_ref()?;
+    let mut span = CallSpan::http(info, "mirror")?;
+    if let Some(is_sampled) = changes.trace_sampled {
+        span.set_sampled(is_sampled);
+    }
+    let notes = span.notes()?;
+    *notes.cluster.borrow_mut() = Some(cluster.description());
+    Some(span)
+}
 
 fn rewrite(
     request: &mut HeaderMap,
-    (host, steps): Changes<'_>,
-    info: &StreamInfo,
-    services: &dyn WorkerServices,
+    changes: Changes<'_>,
+    span: Option<&CallSpan>,
+    (info, services): (&StreamInfo, &dyn WorkerServices),
 ) {
-    for step in steps {
+    for step in changes.steps {
         step.run(Of::Request, request, &FormatContext::new(info, services));
     }
-    match host {
+    match changes.host {
         MirrorHost::Kept => {}
         MirrorHost::Literal(host) => request.set(Known::Authority, host),
         MirrorHost::WithSuffix => {
@@ -247,6 +283,9 @@ fn rewrite(
             let host = [name, b"-shadow", port].concat();
             request.set(Known::Authority, &host);
         }
+    }
+    if let Some(span) = span {
+        span.inject(request);
     }
     request.set(Known::XEnvoyInternal, b"true");
     if let Some(own) = nuncio_net::machine::address() {
@@ -263,10 +302,13 @@ impl Copy {
 
     async fn exchange(mut self) {
         if self.cluster.turns_away(|| self.worker.random_u64()) {
-            return self.account.charge(503);
+            self.account.charge(503);
+            self.note_failure(UpstreamErrorKind::Overflow);
+            return self.end_span();
         }
         let result = self.try_exchange().await;
         if let Err(error) = &result {
+            self.note_failure(error.kind);
             if let Some(host) = &self.account.host {
                 outliers::report_failure(host, error);
             }
@@ -275,8 +317,46 @@ impl Copy {
             }
             self.account.charge(status_of_failure(error.kind));
         }
+        self.note_host();
         if let Some(log) = self.log.take() {
             log.end(&self.request, result.as_ref().err(), &self.worker);
+        }
+        self.end_span();
+    }
+
+    fn notes(&self) -> Option<Rc<CallNotes>> {
+        self.span.as_ref()?.notes()
+    }
+
+    /// Notes that it ended before an answer came.
+    fn note_failure(&self, kind: UpstreamErrorKind) {
+        if let Some(notes) = self.notes() {
+            notes.status.set(Some(status_of_failure(kind)));
+            notes.flags.set(flags_of(kind));
+        }
+    }
+
+    /// Notes that its answer broke off.
+    fn note_break(&self, kind: UpstreamErrorKind) {
+        if let Some(notes) = self.notes() {
+            notes.flags.set(flags_of(kind));
+            notes.was_reset.set(true);
+        }
+    }
+
+    fn note_host(&self) {
+        if let (Some(notes), Some(host)) = (self.notes(), &self.account.host) {
+            let address = host.description().address.clone();
+            *notes.host.borrow_mut() = Some(address);
+        }
+    }
+
+    /// A copy that was given up has not ended, and its span says so.
+    fn end_span(&mut self) {
+        if let Some(span) = self.span.take()
+            && !self.shared.is_given_up.get()
+        {
+            span.end();
         }
     }
 
@@ -335,6 +415,11 @@ impl Copy {
             && timer.as_mut().poll(cx).is_ready()
         {
             self.account.timed_out();
+            if let Some(notes) = self.notes() {
+                notes.status.set(notes.status.get().or(Some(504)));
+                notes.flags.set(ResponseFlags::UPSTREAM_REQUEST_TIMEOUT);
+                notes.was_reset.set(progress.has_head);
+            }
             if !progress.has_head {
                 self.account.charge_timeout();
                 self.account.report_timeout();
@@ -390,6 +475,9 @@ impl Copy {
                     self.account.succeeded();
                 }
                 progress.status = Some(head.status);
+                if let Some(notes) = self.notes() {
+                    notes.status.set(Some(head.status));
+                }
                 progress.head = Some(std::mem::replace(&mut headers, HeaderMap::response()));
             }
         }
@@ -403,6 +491,7 @@ impl Copy {
                 Ok(_) => break,
                 Err(error) => {
                     progress.broken = Some(error.kind);
+                    self.note_break(error.kind);
                     self.account.report(Outcome::Failed);
                     return Poll::Ready(Ok(()));
                 }

@@ -14,7 +14,6 @@ use nuncio_contract::stream_info::{
 use nuncio_upstream::{UpstreamError, UpstreamErrorKind, UpstreamStream};
 
 use crate::router::failure::flags_of;
-use crate::router::try_log::bytes_of;
 use crate::upstream_logs::UpstreamLogs;
 use crate::worker::Worker;
 
@@ -71,7 +70,7 @@ impl CopyLog {
     pub(super) fn gather(&mut self, up: &UpstreamStream, status: Option<u16>, bodies: (u64, u64)) {
         self.info.response_code = status;
         (self.info.bytes_sent, self.info.bytes_received) = bodies;
-        self.info.upstream.bytes = bytes_of(up);
+        self.info.upstream.bytes = up.bytes();
     }
 
     /// It is over.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use nuncio_config::diagnostic::{Diagnostics, Severity};
 use nuncio_config::resources::{Response, UnknownFields, first_error, unpack};
 use nuncio_config::tree::{Any, Value};
-use nuncio_config::wire::UnknownField;
+use nuncio_config::wire;
 use nuncio_config::wire::discovery::{RawAny, open};
 
 /// The field that is a resource's name, by its type; it is `name` for all others.
@@ -31,7 +31,7 @@ pub(super) struct Opened {
     pub(super) name: Box<str>,
     pub(super) version: Box<str>,
     pub(super) any: Arc<Any>,
-    unknown: Vec<UnknownField>,
+    unknown: Vec<wire::UnknownFields>,
 }
 
 impl Opened {
@@ -48,7 +48,7 @@ impl Opened {
             UnknownFields::Ignored => unknown.clear(),
             UnknownFields::Refused => {
                 if let Some(first) = unknown.first() {
-                    found.push(first.finding(kind));
+                    found.push(first.finding());
                     return Err(first_error(&found));
                 }
             }
@@ -85,9 +85,10 @@ pub(super) fn response<'o>(
             response.versions.push(one.version.clone());
         }
         for field in &one.unknown {
-            let mut found = field.finding(one.any.type_name());
+            let mut found = field.finding();
             found.severity = Severity::Warning;
-            response.unknown_fields.push(found.message.clone());
+            let text = found.envoy.clone().unwrap_or_default();
+            response.unknown_fields.push(text);
             response.warnings.push(found);
         }
     }
