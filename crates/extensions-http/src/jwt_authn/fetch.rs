@@ -89,11 +89,7 @@ impl Remote {
             retries: self.retries.clone(),
             ..CallOptions::default()
         };
-        let mut span = CallSpan::call(of, &self.cluster, Some(OPERATION));
-        // As in Envoy the keys of a provider are told of, whatever the request that happens to need them.
-        if let Some(span) = &mut span {
-            span.set_sampled(true);
-        }
+        let span = CallSpan::call(of, &self.cluster, Some(OPERATION));
         let mut call = CallSpan::start(span.as_ref(), &**calls, &self.cluster, head, options)?;
         call.send(&[], true);
         let answer = collect_in_span(call, span).await?;
