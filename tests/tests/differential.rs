@@ -14,13 +14,16 @@ use nuncio_tests::not_yet;
 use nuncio_tests::side::Side;
 use nuncio_tests::suite::compare_all;
 
+/// How many cases run at once: they wait for one another's ends more than they work.
+const JOBS: usize = 4;
+
 #[test]
 fn nuncio_does_what_envoy_does() {
     let filter = env::var("DIFFERENTIAL_FILTER").unwrap_or_default();
     let cases = load_cases(&filter).expect("all cases can be read");
     let known = known::load().expect("the list of known differences can be read");
     let waiting = not_yet::load().expect("the list of what is not supported yet can be read");
-    let outcomes = compare_all(&cases, Side::Nuncio, &nuncio(), 2);
+    let outcomes = compare_all(&cases, Side::Nuncio, &nuncio(), JOBS);
     let mut complaints = String::new();
     for outcome in &outcomes {
         if waiting.iter().any(|entry| entry.case == outcome.case) {
