@@ -2,8 +2,8 @@
 //! binary, whichever the file's name says.
 //!
 //! As in Envoy, fields that the API does not have are passed over with a warning unless [`UnknownFields`] says
-//! otherwise, and the rules of the resources are checked by who unpacks them ([`unpack`]). Difference: bytes in protobuf's binary format with a field that
-//! nobody knows are refused.
+//! otherwise, and the rules of the resources are checked by who unpacks them ([`unpack`]). Difference: files in
+//! protobuf's binary format with a field that nobody knows are refused.
 //!
 //! Limits: those of [`Limits`].
 
@@ -52,7 +52,7 @@ pub struct Response {
     pub missing: Vec<Box<str>>,
     /// What went, where this tells what changed alone; none where these are all there are.
     pub removed: Option<Vec<Box<str>>>,
-    /// What to count of fields that the API does not have: one for a text, each for bytes.
+    /// What to count of fields that the API does not have: one for a text, one a message for bytes.
     pub unknown_fields: Vec<String>,
     /// The text, for later findings.
     pub sources: Sources,
@@ -124,11 +124,6 @@ fn finished(
         diagnostics = diagnostics.filter(|found| !is_of_unknown_field(found));
     }
     diagnostics.sort();
-    let mut errors = diagnostics
-        .iter()
-        .filter(|found| found.severity == Severity::Error);
-    let has_unknown_fields_alone = errors.all(is_of_unknown_field);
-    drop(errors);
     match message {
         Some(message) if !diagnostics.has_errors() => {
             let unknown = diagnostics.iter().filter(|one| is_of_unknown_field(one));
@@ -155,11 +150,19 @@ fn finished(
         }
         _ => Err(Box::new(Unreadable {
             envoy: first_error(&diagnostics),
-            has_unknown_fields_alone,
+            has_unknown_fields_alone: has_unknown_fields_alone(&diagnostics),
             diagnostics,
             sources,
         })),
     }
+}
+
+/// Whether all that is wrong is fields that the API does not have.
+fn has_unknown_fields_alone(diagnostics: &Diagnostics) -> bool {
+    let mut errors = diagnostics
+        .iter()
+        .filter(|found| found.severity == Severity::Error);
+    errors.all(is_of_unknown_field)
 }
 
 /// Whether this is said of a field that the API does not have.

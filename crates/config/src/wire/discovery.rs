@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use super::reader::{Reader, Wire};
 use super::writer::Writer;
-use super::{Broken, DEPTH, Unknown, UnknownFields, tell, wellknown};
+use super::{Broken, DEPTH, Unknown, UnknownFieldSet, tell, wellknown};
 use crate::diagnostic::Diagnostics;
 use crate::span::Span;
 use crate::tree::{Any, LONGEST_DURATION_SECONDS, NANOS_PER_SECOND, Value};
@@ -226,7 +226,7 @@ impl RawResource {
 /// The resource inside; on an error the findings say why. Fields that the API does not have are passed over and told.
 pub fn open(
     raw: &RawAny,
-    unknown: &mut Vec<UnknownFields>,
+    unknown: &mut Vec<UnknownFieldSet>,
     found: &mut Diagnostics,
 ) -> Option<Arc<Any>> {
     let mut passed = Unknown::Told(unknown, Vec::new());

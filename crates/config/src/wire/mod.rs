@@ -47,19 +47,19 @@ pub(crate) enum Unknown<'f> {
     /// They are an error.
     Refused,
     /// They are passed over, and told here; with the names of the messages that the one at hand is in.
-    Told(&'f mut Vec<UnknownFields>, Vec<&'static str>),
+    Told(&'f mut Vec<UnknownFieldSet>, Vec<&'static str>),
 }
 
 /// Fields that a message does not have.
 #[derive(Clone, PartialEq, Debug)]
-pub struct UnknownFields {
+pub struct UnknownFieldSet {
     message: api::Message,
     /// What it is in, from the outside.
     parents: String,
     numbers: Vec<u32>,
 }
 
-impl UnknownFields {
+impl UnknownFieldSet {
     /// What is said of them, and how Envoy says it where they are an error.
     pub fn finding(&self) -> Diagnostic {
         let name = self.message.full_name();
@@ -115,7 +115,7 @@ impl Unknown<'_> {
         parents.pop();
         if !numbers.is_empty() && found.len() < MOST_TOLD {
             let parents = parents.join("::");
-            let fields = UnknownFields {
+            let fields = UnknownFieldSet {
                 message,
                 parents,
                 numbers,
@@ -157,7 +157,7 @@ fn tell(broken: Broken, root: &str, diagnostics: &mut Diagnostics) {
                 _ => root.to_owned(),
             };
             let numbers = vec![number];
-            let fields = UnknownFields {
+            let fields = UnknownFieldSet {
                 message,
                 parents,
                 numbers,

@@ -127,6 +127,33 @@ fn numbers_durations_wrappers_and_any_are_written_too() {
 }
 
 #[test]
+fn of_fields_that_nobody_knows_each_message_is_told_of_once_and_of_few() {
+    let unknown_of = |value: Vec<u8>| {
+        let type_url = "type.googleapis.com/envoy.config.cluster.v3.Cluster".to_owned();
+        let (mut unknown, mut found) = (Vec::new(), Diagnostics::default());
+        open(&RawAny { type_url, value }, &mut unknown, &mut found).unwrap();
+        unknown
+            .iter()
+            .map(|set| set.finding().envoy.unwrap_or_default())
+            .collect::<Vec<_>>()
+    };
+    let field = |number: u8| [0xf0 | (number << 3), 0x7f, 1];
+    // Two in the cluster, one in its circuit breakers (field 10).
+    let nested = part(10, &field(1));
+    assert_eq!(
+        unknown_of([&field(1)[..], &nested, &field(0)].concat()),
+        [
+            "Protobuf message (type envoy.config.cluster.v3.Cluster(root) with unknown field set {2047, 2046}) has unknown fields",
+            "Protobuf message (type envoy.config.cluster.v3.CircuitBreakers(envoy.config.cluster.v3.Cluster) with unknown field set {2047}) has unknown fields",
+        ]
+    );
+    let [many] = &unknown_of(field(1).repeat(10_000))[..] else {
+        panic!("it is one message");
+    };
+    assert_eq!(many.matches("2047").count(), 100);
+}
+
+#[test]
 fn a_resource_of_a_server_may_have_fields_that_nobody_knows() {
     let value = [part(1, b"c"), vec![0xf8, 0x7f, 1]].concat();
     let type_url = "type.googleapis.com/envoy.config.cluster.v3.Cluster".to_owned();

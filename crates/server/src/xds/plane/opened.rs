@@ -31,7 +31,7 @@ pub(super) struct Opened {
     pub(super) name: Box<str>,
     pub(super) version: Box<str>,
     pub(super) any: Arc<Any>,
-    unknown: Vec<wire::UnknownFields>,
+    unknown: Vec<wire::UnknownFieldSet>,
 }
 
 impl Opened {
