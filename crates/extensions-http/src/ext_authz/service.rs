@@ -141,3 +141,28 @@ fn end_http_span(mut span: CallSpan, status: Option<u16>) {
     }
     span.end();
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn is_whole_with(headers: &[(Known, &str)]) -> bool {
+        let mut head = HeaderMap::request();
+        for (name, value) in headers {
+            head.set(*name, value.as_bytes());
+        }
+        is_whole(&head)
+    }
+
+    #[test]
+    fn a_plain_connect_needs_no_path_and_all_else_does() {
+        let connect = [(Known::Method, "CONNECT"), (Known::Authority, "a:1")];
+        assert!(is_whole_with(&connect));
+        assert!(!is_whole_with(&connect[..1]));
+        let websocket = [connect[0], connect[1], (Known::Protocol, "websocket")];
+        assert!(!is_whole_with(&websocket));
+        assert!(is_whole_with(&[(Known::Method, "GET"), (Known::Path, "/")]));
+        assert!(!is_whole_with(&[(Known::Method, "GET")]));
+        assert!(!is_whole_with(&[(Known::Path, "/")]));
+    }
+}
